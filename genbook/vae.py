@@ -1,0 +1,233 @@
+"""The variational autoencoder (lesson 03; Kingma & Welling 2014, Rezende et al. 2014).
+
+An encoder network turns an image x into a Gaussian over codes,
+q(z|x) = N(mu, diag exp(logvar)); a decoder network turns a code into the parameters
+of p(x|z). Both are trained to raise the evidence lower bound on log p(x),
+
+    elbo(x) = E_q[log p(x|z)] - KL(q(z|x) ‖ p(z)),    p(z) = N(0, I).
+
+Everything is summed over pixels and latent dimensions and is in nats per image.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genbook.training import _describe
+
+
+def kl_normal(mu: Tensor, logvar: Tensor) -> Tensor:
+    """Return KL(N(mu, diag exp(logvar)) ‖ N(0, I)) in nats, (…, K) -> (…).
+
+    ½ Σ (mu² + σ² - 1 - log σ²); Kingma & Welling 2014, appendix B.
+    """
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(-1)
+
+
+def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
+    """Return z = mu + σ eps: a sample of q(z|x) that mu and logvar can be trained by.
+
+    eps is standard normal noise of shape (…, K). Kingma & Welling 2014, section 2.4.
+    """
+    return mu + (0.5 * logvar).exp() * eps
+
+
+def normal_log_prob(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """Return log N(z; mu, diag exp(logvar)) in nats, (…, K) -> (…)."""
+    squared = (z - mu) ** 2 / logvar.exp()
+    return -0.5 * (squared + logvar + math.log(2 * math.pi)).sum(-1)
+
+
+class Binomial:
+    """p(x|z) for counts 0…total: each pixel is Binomial(total, sigmoid(logit)).
+
+    With the default 16 it fits the digits, whose pixels count ink in 4×4 blocks.
+    """
+
+    def __init__(self, total: int = 16):
+        if total < 1:
+            raise ValueError(f"total: expected a count of at least 1, got {total}")
+        self.total = total
+
+    def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
+        """Return log p(x|z) per pixel, in nats, in the shape of ``logits``.
+
+        Raises ``ValueError`` if a pixel lies outside 0…total or is NaN.
+        """
+        low, high = x.aminmax()
+        if not (low >= 0 and high <= self.total):
+            raise ValueError(
+                f"pixels: expected counts in 0 … {self.total}, got {low:g} … {high:g}"
+            )
+        n = torch.tensor(float(self.total), dtype=x.dtype, device=x.device)
+        log_choose = torch.lgamma(n + 1) - torch.lgamma(x + 1) - torch.lgamma(n - x + 1)
+        # log p = logit - softplus(logit) and log(1 - p) = -softplus(logit), so no
+        # log of a rounded zero is ever taken.
+        return log_choose + x * logits - n * F.softplus(logits)
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """Return the expected pixel, a share of full ink in 0…1."""
+        return logits.sigmoid()
+
+    def sample(
+        self, logits: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return counts 0…total drawn from p(x|z)."""
+        p = logits.sigmoid().expand(self.total, *logits.shape)
+        return torch.bernoulli(p, generator=generator).sum(0)
+
+    def scale(self, x: Tensor) -> Tensor:
+        """Return pixels in [-1, 1], as the encoder likes them."""
+        return 2 * x / self.total - 1
+
+
+class Bernoulli(Binomial):
+    """p(x|z) for pixels that are 0 or 1: the Binomial with a single trial."""
+
+    def __init__(self) -> None:
+        super().__init__(total=1)
+
+
+class Gaussian:
+    """p(x|z) for real pixels: each is N(output, sigma²) with one fixed sigma."""
+
+    def __init__(self, sigma: float):
+        if not sigma > 0:
+            raise ValueError(f"sigma: expected a positive scale, got {sigma}")
+        self.sigma = sigma
+
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        """Return log p(x|z) per pixel, in nats, in the shape of ``out``."""
+        squared = ((x - out) / self.sigma) ** 2
+        return -0.5 * (squared + math.log(2 * math.pi * self.sigma**2))
+
+    def mean(self, out: Tensor) -> Tensor:
+        """Return the expected pixel."""
+        return out
+
+    def sample(self, out: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return pixels drawn from p(x|z)."""
+        return out + self.sigma * _randn(out.shape, out, generator)
+
+    def scale(self, x: Tensor) -> Tensor:
+        """Return the pixels as they are."""
+        return x
+
+
+def elbo(
+    model: "VAE", x: Tensor, *, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the two parts of the bound for images x (B, …), each (B,) in nats.
+
+    log p(x|z) at one reparameterised sample z of q(z|x), and KL(q(z|x) ‖ p(z)); their
+    difference is an unbiased estimate of the ELBO (Kingma & Welling 2014, eq. 10).
+    """
+    mu, logvar = model.encode(x)  # each (B, K)
+    z = reparameterize(mu, logvar, _randn(mu.shape, mu, generator))  # (B, K)
+    log_px_z = model.log_likelihood(x, z)  # (B,)
+    return log_px_z, kl_normal(mu, logvar)
+
+
+def iwae(
+    model: "VAE", x: Tensor, *, k: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Return the importance-weighted bound on log p(x), (B, …) -> (B,) in nats.
+
+    log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i from q (Burda et al. 2016, eq. 8). For
+    k = 1 it is the ELBO; it rises with k towards log p(x). Raises ``ValueError`` for
+    k < 1.
+    """
+    if k < 1:
+        raise ValueError(f"k: expected at least 1 importance sample, got {k}")
+    mu, logvar = model.encode(x)  # each (B, K)
+    total = mu.new_full((len(x),), -math.inf)
+    for size in [100] * (k // 100) + [k % 100] * (k % 100 > 0):  # bounds the memory
+        z = reparameterize(mu, logvar, _randn((size, *mu.shape), mu, generator))
+        log_pz = normal_log_prob(z, torch.zeros_like(z), torch.zeros_like(z))
+        log_w = model.log_likelihood(x, z) + log_pz - normal_log_prob(z, mu, logvar)
+        total = torch.logaddexp(total, log_w.logsumexp(0))  # log_w is (size, B)
+    return total - math.log(k)
+
+
+class VAE(nn.Module):
+    """A variational autoencoder of two networks.
+
+    encoder     images (B, …) -> (B, 2 latent): mu and logvar of q(z|x)
+    decoder     codes (…, latent) -> parameters of p(x|z), in the images' shape
+    latent      K, the number of latent dimensions
+    likelihood  ``Binomial``, ``Bernoulli`` or ``Gaussian``
+    beta        weight of the KL term in the loss; 1 gives the ELBO, other values the
+                β-VAE (Higgins et al. 2017)
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        *,
+        latent: int,
+        likelihood: Binomial | Gaussian,
+        beta: float = 1.0,
+    ):
+        super().__init__()
+        if beta < 0:
+            raise ValueError(f"beta: expected a weight of at least 0, got {beta}")
+        self.encoder, self.decoder = encoder, decoder
+        self.latent, self.likelihood, self.beta = latent, likelihood, beta
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and logvar of q(z|x), each (B, K)."""
+        out = self.encoder(self.likelihood.scale(x))
+        if out.shape != (len(x), 2 * self.latent):
+            raise ValueError(
+                f"encoder: expected mu and logvar, shape {(len(x), 2 * self.latent)}, "
+                f"got {tuple(out.shape)}"
+            )
+        return out.chunk(2, dim=-1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the mean image of p(x|z), (…, K) -> (…, *shape)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x|z) in nats: x (B, …) and z (…, B, K) give (…, B)."""
+        out = self.decoder(z)
+        if out.shape[z.dim() - 1 :] != x.shape[1:]:
+            raise ValueError(
+                f"x: expected images of shape {tuple(out.shape[z.dim() - 1 :])}, "
+                f"got {_describe(x)}"
+            )
+        return self.likelihood.log_prob(x, out).flatten(z.dim() - 1).sum(-1)
+
+    def loss(
+        self, x: Tensor, *, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Return the terms, each a mean over the batch in nats per image.
+
+        loss = recon + beta · kl, where recon = -E_q[log p(x|z)] and kl = KL(q ‖ p).
+        """
+        log_px_z, kl = elbo(self, x, generator=generator)
+        recon, kl = -log_px_z.mean(), kl.mean()
+        return {"loss": recon + self.beta * kl, "recon": recon, "kl": kl}
+
+    def elbo(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Return a one-sample estimate of the ELBO, (B, …) -> (B,) in nats."""
+        log_px_z, kl = elbo(self, x, generator=generator)
+        return log_px_z - kl
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Return n mean images of codes drawn from the prior, (n, *shape).
+
+        The mean of p(x|z) is shown, as the field does; ``likelihood.sample`` adds the
+        pixels' own noise. Raises ``ValueError`` for n < 1.
+        """
+        if n < 1:
+            raise ValueError(f"n: expected at least 1 sample, got {n}")
+        weight = next(self.decoder.parameters())
+        return self.decode(_randn((n, self.latent), weight, generator))
+
+
+def _randn(shape: tuple, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
