@@ -1,0 +1,193 @@
+"""One figure style for the whole book, and alt text on every figure.
+
+A plot is an object, shown when it ends a cell: no global state, nothing drawn twice.
+The ground is transparent and the ink is a mid grey, so that one picture serves the
+light page and the dark one. Colours mean what ``palette`` says they mean.
+"""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure as MplFigure
+from torch import Tensor
+from torch.nn import functional as F
+
+from genbook.palette import CLASSES, COLORS, TILE
+
+WIDTH = 7.0  # inches: the width of the page's column
+DPI = 144  # of the stored picture
+CSS_DPI = 100  # of the page: a figure 7 inches wide is shown 700 pixels wide
+
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "text.color": COLORS["ink"],
+    "axes.edgecolor": COLORS["ink"],
+    "axes.labelcolor": COLORS["ink"],
+    "axes.titlecolor": COLORS["ink"],
+    "xtick.color": COLORS["ink"],
+    "ytick.color": COLORS["ink"],
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "image.interpolation": "nearest",
+    "axes.prop_cycle": matplotlib.cycler(
+        color=[COLORS[k] for k in ("data", "model", "truth", "latent", "noise")]
+    ),
+}
+
+INK = LinearSegmentedColormap.from_list("ink", TILE)  # no ink … full ink
+
+
+class Figure(MplFigure):
+    """A matplotlib figure that shows itself at the end of a cell, with its alt text."""
+
+    alt: str
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
+        buffer = io.BytesIO()
+        with matplotlib.rc_context(STYLE):
+            self.savefig(buffer, dpi=DPI)
+        width = round(self.get_figwidth() * CSS_DPI)
+        data = {"image/png": buffer.getvalue(), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt, "width": width}}
+
+    def __repr__(self) -> str:
+        return self.alt
+
+
+def figure(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    alt: str,
+    height: float = 2.8,
+    width: float = WIDTH,
+    **subplots: object,
+) -> tuple[Figure, Axes | np.ndarray]:
+    """Return an empty figure in the book's style, and its axes.
+
+    ``height`` is that of one row, in inches; ``alt`` says in a sentence what the
+    picture shows to somebody who cannot see it. Further arguments are those of
+    matplotlib's ``subplots``. Raises ``ValueError`` if ``alt`` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("alt: expected a sentence that says what the figure shows")
+    with matplotlib.rc_context(STYLE):
+        fig = Figure(figsize=(width, rows * height), layout="constrained")
+        FigureCanvasAgg(fig)
+        axes = fig.subplots(rows, columns, **subplots)
+    fig.alt = alt
+    return fig, axes
+
+
+def tiles(
+    ax: Axes, x: Tensor, *, columns: int, vmin: float = 0, vmax: float = 1
+) -> None:
+    """Draw images (N, [1,] H, W) on ``ax`` as a wall of tiles with a gap between.
+
+    ``vmin`` is no ink and ``vmax`` full ink. Small images are enlarged smoothly:
+    8×8 pixels show the stroke better than 64 squares do.
+    Raises ``ValueError`` if ``x`` is empty or has another shape.
+    """
+    if not len(x) or x.dim() not in (3, 4) or (x.dim() == 4 and x.shape[1] != 1):
+        raise ValueError(f"images: expected (N, [1,] H, W), got {tuple(x.shape)}")
+    x = x.detach().float().cpu().reshape(len(x), 1, *x.shape[-2:])
+    scale = max(1, 64 // x.shape[-1])
+    x = F.interpolate((x - vmin) / (vmax - vmin), scale_factor=scale, mode="bicubic")
+    h, w = x.shape[-2:]
+    rows, gap = math.ceil(len(x) / columns), w // 10
+    wall = np.zeros((rows * (h + gap) - gap, columns * (w + gap) - gap, 4))
+    for i, image in enumerate(INK(x.clamp(0, 1)[:, 0].numpy())):
+        top, left = i // columns * (h + gap), i % columns * (w + gap)
+        wall[top : top + h, left : left + w] = image
+    ax.imshow(wall)
+    ax.set_axis_off()
+
+
+def images(
+    x: Tensor,
+    *,
+    alt: str,
+    columns: int = 10,
+    rows: Sequence[str] = (),
+    vmin: float = 0,
+    vmax: float = 1,
+    width: float = WIDTH,
+) -> Figure:
+    """Return a wall of images (N, [1,] H, W), ``columns`` to a row.
+
+    ``rows`` names the rows at their left. See ``tiles`` for the rest.
+    """
+    n = math.ceil(len(x) / columns)
+    if rows and len(rows) != n:
+        raise ValueError(f"rows: expected {n} names, one a row, got {len(rows)}")
+    label = 1.1 if rows else 0.0  # inches kept free for the names
+    h = (width - label) * n / columns
+    fig, ax = figure(alt=alt, height=h, width=width)
+    fig.set_layout_engine("none")
+    ax.set_position((label / width, 0, 1 - label / width, 1))
+    tiles(ax, x, columns=columns, vmin=vmin, vmax=vmax)
+    for i, name in enumerate(rows):
+        y = 1 - (i + 0.5) / n
+        ax.text(-0.02, y, name, transform=ax.transAxes, ha="right", va="center")
+    return fig
+
+
+def curves(
+    history: Mapping[str, Sequence[float]],
+    *,
+    alt: str,
+    smooth: int = 25,
+    ylabel: str = "nats per image",
+) -> Figure:
+    """Return training curves, one small plot a term, faint raw and bold averaged."""
+    fig, axes = figure(1, len(history), alt=alt, height=2.2, squeeze=False)
+    for ax, (name, values) in zip(axes[0], history.items(), strict=True):
+        y = np.asarray(values)
+        window = min(smooth, len(y))
+        mean = np.convolve(y, np.ones(window) / window, mode="valid")
+        ax.plot(y, color=COLORS["model"], alpha=0.25, lw=0.7)
+        ax.plot(np.arange(len(mean)) + window // 2, mean, color=COLORS["model"])
+        low, high = np.quantile(y[len(y) // 50 :], [0, 0.99])
+        ax.set_ylim(low - 0.05 * (high - low), high + 0.15 * (high - low))
+        ax.set_title(name)
+        ax.set_xlabel("step")
+    axes[0, 0].set_ylabel(ylabel)
+    return fig
+
+
+def classes(ax: Axes, z: Tensor, y: Tensor) -> None:
+    """Draw each 2-D point (N, 2) as the digit ``y`` (N,) that it is, in its colour."""
+    if z.dim() != 2 or z.shape[1] != 2 or len(z) != len(y):
+        raise ValueError(
+            f"points: expected (N, 2) and N labels, got {tuple(z.shape)} and {len(y)}"
+        )
+    for (a, b), c in zip(z.tolist(), y.tolist(), strict=True):
+        ax.text(a, b, str(c), color=CLASSES[c], fontsize=7, ha="center", va="center")
+    low, high = z.min(0).values.tolist(), z.max(0).values.tolist()
+    ax.set(xlim=(low[0] - 0.2, high[0] + 0.2), ylim=(low[1] - 0.2, high[1] + 0.2))
+    ax.set_aspect("equal")
+
+
+def grid(low: float, high: float, n: int) -> tuple[Tensor, Tensor]:
+    """Return the points (n·n, 2) of a square grid and their axis (n,).
+
+    Row-major from the top, so that ``images`` with n columns lays them out as on a map.
+    """
+    axis = torch.linspace(low, high, n)
+    down, right = torch.meshgrid(axis.flip(0), axis, indexing="ij")
+    return torch.stack([right, down], -1).reshape(-1, 2), axis
