@@ -1,0 +1,26 @@
+"""The unit layer asks whether the mathematics is right, so it works in float64."""
+
+import pytest
+import torch
+from hypothesis import settings
+
+# The same examples on every run: a red test is red again when it is looked at. No
+# deadline: two busy cores are slow without being wrong.
+settings.register_profile("unit", derandomize=True, deadline=None, max_examples=25)
+settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """Compute in float64, from a fixed global seed, and leave torch as it was."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def seeded():
+    """Return a function from a seed to a generator: ``seeded(3)``."""
+    return lambda seed=0: torch.Generator().manual_seed(seed)
