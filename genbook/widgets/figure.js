@@ -1,0 +1,106 @@
+// What the canvases of the book share: the page's colours, sharp pixels, smooth digits.
+
+function make(tag, props = {}, ...children) {
+  const el = Object.assign(document.createElement(tag), props);
+  el.append(...children);
+  return el;
+}
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+const signed = (x, digits = 2) => x.toFixed(digits).replace("-", "−");
+
+// The palette, as the page defines it.
+const colour = (el, name) =>
+  getComputedStyle(el).getPropertyValue(`--gb-${name}`).trim();
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+// Fit a canvas to its box and the screen; returns a context in CSS pixels, or null
+// while the page has not laid it out.
+function fit(canvas) {
+  const w = canvas.clientWidth, h = canvas.clientHeight, ratio = devicePixelRatio || 1;
+  if (!w || !h) return null;
+  const W = Math.round(w * ratio), H = Math.round(h * ratio);
+  if (canvas.width !== W) canvas.width = W;
+  if (canvas.height !== H) canvas.height = H;
+  const ctx = canvas.getContext("2d");
+  ctx.setTransform(W / w, 0, 0, H / h, 0, 0);
+  ctx.clearRect(0, 0, w, h);
+  ctx.imageSmoothingQuality = "high";
+  return { ctx, w, h };
+}
+
+// Draw again, at most once a frame, when the model, the size or the theme changes.
+// How long a frame took stands in `data-ms`. Returns what ends it.
+function animate(model, el, keys, draw) {
+  let frame = 0;
+  const paint = () => {
+    frame = 0;
+    const start = performance.now();
+    draw();
+    el.dataset.ms = (performance.now() - start).toFixed(2);
+  };
+  const ask = () => { frame ||= requestAnimationFrame(paint); };
+  for (const key of keys) model.on(`change:${key}`, ask);
+  const sizes = new ResizeObserver(ask);
+  sizes.observe(el);
+  const theme = new MutationObserver(ask);
+  for (const e of [document.documentElement, document.body]) {
+    theme.observe(e, { attributes: true });
+  }
+  ask();
+  return () => {
+    cancelAnimationFrame(frame);
+    for (const key of keys) model.off(`change:${key}`, ask);
+    sizes.disconnect();
+    theme.disconnect();
+  };
+}
+
+// Enlarge an image eightfold by bicubic convolution (Keys 1981, a = -3/4, as torch and
+// the book's figures do): eight pixels show a stroke, 64 squares do not. The browsers'
+// own enlargement differs from one to the next.
+const ZOOM = 8;
+function taps(n) {
+  const near = (d) => ((1.25 * d - 2.25) * d) * d + 1; // |d| <= 1
+  const far = (d) => ((-0.75 * d + 3.75) * d - 6) * d + 3; // 1 < |d| < 2
+  return Array.from({ length: n * ZOOM }, (_, i) => {
+    const x = (i + 0.5) / ZOOM - 0.5, k = Math.floor(x), d = x - k;
+    return {
+      at: [-1, 0, 1, 2].map((j) => clamp(k + j, 0, n - 1)),
+      weight: [far(1 + d), near(d), near(1 - d), far(2 - d)],
+    };
+  });
+}
+const cached = {};
+function enlarge(pixels, h, w) {
+  const rows = cached[h] ??= taps(h), columns = cached[w] ??= taps(w);
+  const W = w * ZOOM, wide = new Float64Array(h * W), out = new Float64Array(h * ZOOM * W);
+  for (let y = 0; y < h; y++) for (let i = 0; i < W; i++) {
+    const { at, weight } = columns[i];
+    for (let j = 0; j < 4; j++) wide[y * W + i] += weight[j] * pixels[y * w + at[j]];
+  }
+  for (let i = 0; i < h * ZOOM; i++) for (let j = 0; j < 4; j++) {
+    const from = rows[i].at[j] * W, weight = rows[i].weight[j];
+    for (let x = 0; x < W; x++) out[i * W + x] += weight * wide[from + x];
+  }
+  return out;
+}
+
+// Returns a painter of digits: light ink on a dark tile, in both themes.
+function tiles(el, [h, w]) {
+  const canvas = make("canvas", { width: w * ZOOM, height: h * ZOOM });
+  const ctx = canvas.getContext("2d");
+  const image = ctx.createImageData(canvas.width, canvas.height);
+  let ground, ink; // read at the first digit, when the page has its styles
+  return (target, pixels, x, y, width, height) => {
+    ground ??= rgb(colour(el, "tile"));
+    ink ??= rgb(colour(el, "tile-ink"));
+    const bytes = image.data;
+    enlarge(pixels, h, w).forEach((value, i) => {
+      const v = clamp(value, 0, 1);
+      for (let c = 0; c < 3; c++) bytes[4 * i + c] = ground[c] + v * (ink[c] - ground[c]);
+      bytes[4 * i + 3] = 255;
+    });
+    ctx.putImageData(image, 0, 0);
+    target.drawImage(canvas, x, y, width, height);
+  };
+}

@@ -1,0 +1,138 @@
+// The plane of codes: every image the encoder saw is a digit on it. Drag the point and
+// the decoder draws what lies there.
+
+const STEP = 0.1; // of an arrow key, in units of the prior's standard deviation
+const REACH = 26; // pixels around the point in which a finger takes hold of it
+const CELLS = 13; // the map behind the codes is CELLS × CELLS decoded digits
+const MARGIN = 22; // pixels for the numbers of the axes
+
+function render({ model, el }) {
+  const shape = model.get("shape"), limit = model.get("limit");
+  const labels = model.get("labels"), codes = floats(model.get("codes"));
+  const net = layers(model.get("weights"), model.get("widths"), model.get("activations"));
+
+  const plane = make("canvas", { className: "gb-plane", tabIndex: 0 });
+  plane.setAttribute("role", "application");
+  plane.setAttribute("aria-roledescription", "plane");
+  plane.setAttribute("aria-label",
+    "Latent plane: arrow keys move the point, with Shift in longer steps");
+  // JupyterLab would take the arrow keys to walk through the cells.
+  plane.setAttribute("data-lm-suppress-shortcuts", "true");
+  const digit = make("canvas", { className: "gb-digit" });
+  digit.setAttribute("role", "img");
+  digit.setAttribute("aria-label", "The decoded digit");
+  digit.style.aspectRatio = `${shape[1]} / ${shape[0]}`;
+  const said = make("output", { className: "gb-said" });
+  el.classList.add("gb-figure", "gb-latent-plane");
+  el.append(plane, make("div", { className: "gb-decoded" }, digit, said));
+
+  const paint = tiles(el, shape);
+  const map = make("canvas"); // the plane without its point: drawn once for each size
+  let drawn = "";
+
+  // Between codes and pixels of the plane's canvas.
+  const side = () => plane.clientWidth - MARGIN;
+  const toX = (z) => MARGIN + (z / limit + 1) / 2 * side();
+  const toY = (z) => (1 - z / limit) / 2 * side();
+  const round = (z) => Math.round(clamp(z, -limit, limit) * 100) / 100;
+  function move(z1, z2) {
+    model.set("z1", round(z1));
+    model.set("z2", round(z2));
+    model.save_changes();
+  }
+
+  function drawMap() {
+    const ink = getComputedStyle(el).color, r = devicePixelRatio || 1;
+    const state = [side(), ink, r].join();
+    if (state === drawn) return;
+    drawn = state;
+    map.width = plane.width;
+    map.height = plane.height;
+    const ctx = map.getContext("2d"), s = side(), cell = s / CELLS;
+    ctx.setTransform(map.width / plane.clientWidth, 0, 0, map.height / plane.clientHeight, 0, 0);
+    ctx.fillStyle = colour(el, "tile");
+    ctx.fillRect(MARGIN, 0, s, s);
+    ctx.globalAlpha = 0.22;
+    for (let i = 0; i < CELLS; i++) for (let j = 0; j < CELLS; j++) {
+      const z = [(2 * (i + 0.5) / CELLS - 1) * limit, (1 - 2 * (j + 0.5) / CELLS) * limit];
+      const gap = cell * 0.1;
+      paint(ctx, decode(net, z), MARGIN + i * cell + gap, j * cell + gap,
+        cell - 2 * gap, cell - 2 * gap);
+    }
+    ctx.globalAlpha = 1;
+    ctx.textAlign = "center";
+    ctx.textBaseline = "middle";
+    ctx.font = `600 ${clamp(s / 40, 8, 11)}px ${getComputedStyle(el).fontFamily}`;
+    for (let n = 0; n < codes.length / 2; n++) {
+      const x = toX(codes[2 * n]), y = toY(codes[2 * n + 1]);
+      ctx.fillStyle = colour(el, labels.length ? `class-${labels[n]}` : "latent");
+      if (labels.length) ctx.fillText(labels[n], x, y);
+      else { ctx.beginPath(); ctx.arc(x, y, 2.2, 0, 7); ctx.fill(); }
+    }
+    ctx.fillStyle = ink;
+    ctx.font = `11px ${getComputedStyle(el).fontFamily}`;
+    for (let z = -Math.floor(limit - 0.5); z <= limit - 0.5; z++) {
+      ctx.fillText(signed(z, 0), toX(z), s + MARGIN / 2 + 2);
+      ctx.fillText(signed(z, 0), MARGIN / 2 - 2, toY(z));
+    }
+    ctx.font = `13px ${getComputedStyle(el).fontFamily}`;
+    ctx.fillText("z₁", toX(limit) - 8, s + MARGIN / 2 + 2);
+    ctx.fillText("z₂", MARGIN / 2 - 2, 8);
+  }
+
+  function draw() {
+    const box = fit(plane), big = fit(digit);
+    if (!box || !big) return;
+    drawMap();
+    const z = [model.get("z1"), model.get("z2")], x = toX(z[0]), y = toY(z[1]);
+    box.ctx.drawImage(map, 0, 0, box.w, box.h);
+    box.ctx.lineWidth = 5;
+    box.ctx.strokeStyle = colour(el, "tile");
+    box.ctx.beginPath();
+    box.ctx.arc(x, y, 10, 0, 7);
+    box.ctx.stroke();
+    box.ctx.lineWidth = 2.5;
+    box.ctx.strokeStyle = colour(el, "tile-ink");
+    box.ctx.stroke();
+    paint(big.ctx, decode(net, z), 0, 0, big.w, big.h);
+    const words = `z = (${signed(z[0])}, ${signed(z[1])})`;
+    if (said.textContent !== words) said.textContent = words;
+  }
+
+  // A mouse moves the point wherever it goes down. A finger has to take hold of the
+  // point, so that a swipe elsewhere still scrolls the page; a tap moves it, too.
+  let held = false;
+  const at = (e) => {
+    const box = plane.getBoundingClientRect();
+    return [e.clientX - box.left, e.clientY - box.top];
+  };
+  const near = ([x, y]) =>
+    Math.hypot(x - toX(model.get("z1")), y - toY(model.get("z2"))) < REACH;
+  const follow = (e) => {
+    const [x, y] = at(e);
+    move(((x - MARGIN) / side() * 2 - 1) * limit, (1 - y / side() * 2) * limit);
+  };
+  plane.addEventListener("touchstart", (e) => {
+    if (near(at(e.touches[0]))) e.preventDefault();
+  }, { passive: false });
+  plane.addEventListener("pointerdown", (e) => {
+    if (e.button || (e.pointerType === "touch" && !near(at(e)))) return;
+    held = true;
+    plane.setPointerCapture(e.pointerId);
+    follow(e);
+  });
+  plane.addEventListener("pointermove", (e) => { if (held) follow(e); });
+  for (const end of ["pointerup", "pointercancel"]) {
+    plane.addEventListener(end, () => { held = false; });
+  }
+  plane.addEventListener("click", follow);
+  plane.addEventListener("keydown", (e) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[e.key];
+    if (!way) return;
+    e.preventDefault();
+    const step = e.shiftKey ? 5 * STEP : STEP;
+    move(model.get("z1") + step * way[0], model.get("z2") + step * way[1]);
+  });
+  return animate(model, el, ["z1", "z2"], draw);
+}
+export default { render };
