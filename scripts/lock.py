@@ -1,4 +1,4 @@
-"""Print this environment as requirements.lock: every package pinned, platforms aside."""
+"""Print this environment as requirements.lock: every package, pinned."""
 
 import re
 import sys
