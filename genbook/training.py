@@ -112,7 +112,9 @@ def fit_steps(
                 terms = model.loss(x)
             # One transfer for all terms: on a GPU each transfer waits for the device.
             values = torch.stack([t.detach().float() for t in terms.values()]).tolist()
-            for name, value in zip(terms, values, strict=True):
+            # A part that is not finite spoils the sum: name the part, so "loss" comes last.
+            pairs = zip(terms, values, strict=True)
+            for name, value in sorted(pairs, key=lambda pair: pair[0] == "loss"):
                 if not math.isfinite(value):
                     raise FloatingPointError(
                         f"step {step}: the term {name!r} of the loss is {value}; "
