@@ -48,6 +48,8 @@ STYLE = {
         color=[COLORS[k] for k in ("data", "model", "truth", "latent", "noise")]
     ),
 }
+# On import, so that what a lesson draws by itself on the axes has the style as well.
+matplotlib.rcParams.update(STYLE)
 
 INK = LinearSegmentedColormap.from_list("ink", TILE)  # no ink … full ink
 
@@ -59,13 +61,13 @@ class Figure(MplFigure):
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         buffer = io.BytesIO()
-        with matplotlib.rc_context(STYLE):
-            self.savefig(buffer, dpi=DPI)
+        self.savefig(buffer, dpi=DPI)
         width = round(self.get_figwidth() * CSS_DPI)
         data = {"image/png": buffer.getvalue(), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "width": width}}
 
     def __repr__(self) -> str:
+        """Return the alt text: short, and the same in every run."""
         return self.alt
 
 
@@ -86,10 +88,9 @@ def figure(
     """
     if not alt.strip():
         raise ValueError("alt: expected a sentence that says what the figure shows")
-    with matplotlib.rc_context(STYLE):
-        fig = Figure(figsize=(width, rows * height), layout="constrained")
-        FigureCanvasAgg(fig)
-        axes = fig.subplots(rows, columns, **subplots)
+    fig = Figure(figsize=(width, rows * height), layout="constrained")
+    FigureCanvasAgg(fig)
+    axes = fig.subplots(rows, columns, **subplots)
     fig.alt = alt
     return fig, axes
 

@@ -116,39 +116,32 @@ class Gaussian:
         return x
 
 
-def elbo(
-    model: "VAE", x: Tensor, *, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
+def elbo(model: "VAE", x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
     """Return the two parts of the bound for images x (B, …), each (B,) in nats.
 
-    log p(x|z) at one reparameterised sample z of q(z|x), and KL(q(z|x) ‖ p(z)); their
-    difference is an unbiased estimate of the ELBO (Kingma & Welling 2014, eq. 10).
+    log p(x|z) at the one sample z of q(z|x) that the noise eps (B, K) gives, and
+    KL(q(z|x) ‖ p(z)). Their difference is an unbiased estimate of the ELBO
+    (Kingma & Welling 2014, eq. 10).
     """
     mu, logvar = model.encode(x)  # each (B, K)
-    z = reparameterize(mu, logvar, _randn(mu.shape, mu, generator))  # (B, K)
+    z = reparameterize(mu, logvar, eps)  # (B, K)
     log_px_z = model.log_likelihood(x, z)  # (B,)
     return log_px_z, kl_normal(mu, logvar)
 
 
-def iwae(
-    model: "VAE", x: Tensor, *, k: int, generator: torch.Generator | None = None
-) -> Tensor:
-    """Return the importance-weighted bound on log p(x), (B, …) -> (B,) in nats.
+def iwae(model: "VAE", x: Tensor, eps: Tensor) -> Tensor:
+    """Return the importance-weighted bound on log p(x) for x (B, …), (B,) in nats.
 
-    log 1/k Σ_i p(x, z_i) / q(z_i|x) with z_i from q (Burda et al. 2016, eq. 8). For
-    k = 1 it is the ELBO; it rises with k towards log p(x). Raises ``ValueError`` for
-    k < 1.
+    log 1/k Σ_i p(x, z_i) / q(z_i|x), with k samples z_i of q from the noise eps
+    (k, B, K). For k = 1 it estimates the ELBO; in expectation it rises with k towards
+    log p(x) (Burda et al. 2016, eq. 8 and theorem 1).
     """
-    if k < 1:
-        raise ValueError(f"k: expected at least 1 importance sample, got {k}")
     mu, logvar = model.encode(x)  # each (B, K)
-    total = mu.new_full((len(x),), -math.inf)
-    for size in [100] * (k // 100) + [k % 100] * (k % 100 > 0):  # bounds the memory
-        z = reparameterize(mu, logvar, _randn((size, *mu.shape), mu, generator))
-        log_pz = normal_log_prob(z, torch.zeros_like(z), torch.zeros_like(z))
-        log_w = model.log_likelihood(x, z) + log_pz - normal_log_prob(z, mu, logvar)
-        total = torch.logaddexp(total, log_w.logsumexp(0))  # log_w is (size, B)
-    return total - math.log(k)
+    z = reparameterize(mu, logvar, eps)  # (k, B, K)
+    log_pz = normal_log_prob(z, torch.zeros_like(mu), torch.zeros_like(mu))
+    log_qz_x = normal_log_prob(z, mu, logvar)
+    log_w = model.log_likelihood(x, z) + log_pz - log_qz_x  # (k, B)
+    return log_w.logsumexp(0) - math.log(len(eps))
 
 
 class VAE(nn.Module):
@@ -208,14 +201,29 @@ class VAE(nn.Module):
 
         loss = recon + beta · kl, where recon = -E_q[log p(x|z)] and kl = KL(q ‖ p).
         """
-        log_px_z, kl = elbo(self, x, generator=generator)
+        log_px_z, kl = elbo(self, x, self.noise(len(x), generator=generator))
         recon, kl = -log_px_z.mean(), kl.mean()
         return {"loss": recon + self.beta * kl, "recon": recon, "kl": kl}
 
     def elbo(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Return a one-sample estimate of the ELBO, (B, …) -> (B,) in nats."""
-        log_px_z, kl = elbo(self, x, generator=generator)
+        log_px_z, kl = elbo(self, x, self.noise(len(x), generator=generator))
         return log_px_z - kl
+
+    def iwae(
+        self, x: Tensor, *, k: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the importance-weighted bound with k samples, (B, …) -> (B,) in nats.
+
+        Raises ``ValueError`` for k < 1.
+        """
+        if k < 1:
+            raise ValueError(f"k: expected at least 1 importance sample, got {k}")
+        parts = []  # a hundred samples at a time bounds the memory
+        for n in [100] * (k // 100) + [k % 100] * (k % 100 > 0):
+            bound = iwae(self, x, self.noise(n, len(x), generator=generator))
+            parts.append(bound + math.log(n))
+        return torch.stack(parts).logsumexp(0) - math.log(k)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """Return n mean images of codes drawn from the prior, (n, *shape).
@@ -225,8 +233,12 @@ class VAE(nn.Module):
         """
         if n < 1:
             raise ValueError(f"n: expected at least 1 sample, got {n}")
+        return self.decode(self.noise(n, generator=generator))
+
+    def noise(self, *size: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return standard normal noise (*size, K): a draw from the prior p(z)."""
         weight = next(self.decoder.parameters())
-        return self.decode(_randn((n, self.latent), weight, generator))
+        return _randn((*size, self.latent), weight, generator)
 
 
 def _randn(shape: tuple, like: Tensor, generator: torch.Generator | None) -> Tensor:
