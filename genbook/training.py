@@ -112,7 +112,7 @@ def fit_steps(
                 terms = model.loss(x)
             # One transfer for all terms: on a GPU each transfer waits for the device.
             values = torch.stack([t.detach().float() for t in terms.values()]).tolist()
-            # A part that is not finite spoils the sum: name the part, so "loss" comes last.
+            # A part that is not finite spoils the sum: look at "loss" last.
             pairs = zip(terms, values, strict=True)
             for name, value in sorted(pairs, key=lambda pair: pair[0] == "loss"):
                 if not math.isfinite(value):
