@@ -51,7 +51,9 @@ class Plotly:
         figure = {key: data.content.get(key, {}) for key in ("data", "layout")}
         alt = (figure["layout"].get("meta") or {}).get("alt")
         if not alt:
-            _warn(renderer, data, "this plotly figure has no alt text (layout.meta.alt)")
+            _warn(
+                renderer, data, "this plotly figure has no alt text (layout.meta.alt)"
+            )
         height = figure["layout"].get("height", 450)
         renderer.add_js_file("plotly_late", "plotly_late.js", {"defer": "defer"})
         spec = json.dumps(figure).replace("</", "<\\/")
@@ -118,6 +120,12 @@ def write_assets(app: Sphinx) -> None:
     if hydrator.exists():
         shutil.copy(hydrator, static)
 
+    letters = _folder("font_source_serif_pro") / "files"
+    (static / "fonts").mkdir(exist_ok=True)
+    for name in ("Regular.ttf", "It.ttf", "Semibold.ttf"):
+        shutil.copy(letters / f"SourceSerifPro-{name}", static / "fonts")
+    shutil.copy(letters / "LICENSE.txt", static / "fonts")
+
     from genbook import palette
 
     (static / "palette.css").write_text(palette.css(), encoding="utf-8")
@@ -126,8 +134,17 @@ def write_assets(app: Sphinx) -> None:
 def _folder(package: str) -> Path:
     spec = find_spec(package)
     if spec is None:
-        raise ExtensionError(f"the book needs the package {package}, not installed here")
+        raise ExtensionError(
+            f"the book needs the package {package}, not installed here"
+        )
     return Path(spec.submodule_search_locations[0])
+
+
+def plain_roles(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
+    """Repair the roles docutils gives a bibliography: ARIA has deprecated one of them."""
+    if "body" in context:
+        body = context["body"]
+        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def setup(app: Sphinx) -> dict:
@@ -140,4 +157,5 @@ def setup(app: Sphinx) -> dict:
     renderers += [r for r in (Image, Plotly) if r not in renderers]
     app.connect("builder-inited", write_assets)
     app.connect("source-read", check_widgets)
+    app.connect("html-page-context", plain_roles)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
