@@ -3,12 +3,25 @@
 Each is a canvas that computes in the browser, joined there to ipywidgets sliders; no
 kernel is asked, so the same figure works on a static page (`hydrate.js`).
 
-============  =============================================================
-latent_plane  drag a point through a latent plane, see what is decoded there
-============  =============================================================
+=============  ======================================================================
+latent_plane   drag a point through a latent plane, see what is decoded there
+interpolation  from one digit to another, in a straight line or along a great circle
+quiz           questions, with a reason for every answer
+Panel          a column of widgets that is one figure: alt text and a still picture
+=============  ======================================================================
 """
 
+from genbook.widgets.interpolation import Interpolation, interpolation
 from genbook.widgets.latent_plane import LatentPlane, latent_plane
 from genbook.widgets.panel import Panel
+from genbook.widgets.quiz import Quiz, quiz
 
-__all__ = ["LatentPlane", "Panel", "latent_plane"]
+__all__ = [
+    "Interpolation",
+    "LatentPlane",
+    "Panel",
+    "Quiz",
+    "interpolation",
+    "latent_plane",
+    "quiz",
+]

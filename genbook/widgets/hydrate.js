@@ -185,10 +185,11 @@
 
   // One of several: radio buttons, so that the arrow keys choose.
   function toggleButtons(m) {
-    const legend = make("legend", { className: "gb-label" });
-    const choices = make("div", { className: "gb-choices" });
-    const set = make("fieldset", { className: "gb-control gb-toggle" }, legend, choices);
     const name = `gb-toggle-${++count}`;
+    const label = make("span", { className: "gb-label", id: `${name}-label` });
+    const choices = make("div", { className: "gb-choices" });
+    choices.setAttribute("role", "radiogroup");
+    choices.setAttribute("aria-labelledby", label.id);
     keep(m, "_options_labels", () => {
       const tips = m.get("tooltips") ?? [];
       choices.replaceChildren(...m.get("_options_labels").map((text, i) => {
@@ -198,12 +199,14 @@
       }));
     });
     keep(m, "index description disabled _options_labels", () => {
-      legend.textContent = m.get("description") ?? "";
-      legend.hidden = !legend.textContent;
-      set.disabled = m.get("disabled") ?? false;
-      choices.querySelectorAll("input").forEach((radio, i) => { radio.checked = i === m.get("index"); });
+      label.textContent = m.get("description") ?? "";
+      label.hidden = !label.textContent;
+      choices.querySelectorAll("input").forEach((radio, i) => {
+        radio.checked = i === m.get("index");
+        radio.disabled = m.get("disabled") ?? false;
+      });
     });
-    return set;
+    return make("div", { className: "gb-control" }, label, choices);
   }
 
   function checkbox(m) {

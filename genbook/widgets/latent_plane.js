@@ -27,7 +27,7 @@ function render({ model, el }) {
   el.append(plane, make("div", { className: "gb-decoded" }, digit, said));
 
   const paint = tiles(el, shape);
-  const map = make("canvas"); // the plane without its point: drawn once for each size
+  const map = make("canvas"); // the plane without its point: drawn once for each size and theme
   let drawn = "";
 
   // Between codes and pixels of the plane's canvas.
@@ -41,6 +41,19 @@ function render({ model, el }) {
     model.save_changes();
   }
 
+  let digits; // what the decoder draws all over the plane: computed once
+  function background() {
+    if (digits) return digits;
+    const cell = 72, gap = 6;
+    digits = make("canvas", { width: cell * CELLS, height: cell * CELLS });
+    const ctx = digits.getContext("2d");
+    for (let i = 0; i < CELLS; i++) for (let j = 0; j < CELLS; j++) {
+      const z = [(2 * (i + 0.5) / CELLS - 1) * limit, (1 - 2 * (j + 0.5) / CELLS) * limit];
+      paint(ctx, decode(net, z), i * cell + gap, j * cell + gap, cell - 2 * gap, cell - 2 * gap);
+    }
+    return digits;
+  }
+
   function drawMap() {
     const ink = getComputedStyle(el).color, r = devicePixelRatio || 1;
     const state = [side(), ink, r].join();
@@ -48,17 +61,12 @@ function render({ model, el }) {
     drawn = state;
     map.width = plane.width;
     map.height = plane.height;
-    const ctx = map.getContext("2d"), s = side(), cell = s / CELLS;
+    const ctx = map.getContext("2d"), s = side();
     ctx.setTransform(map.width / plane.clientWidth, 0, 0, map.height / plane.clientHeight, 0, 0);
     ctx.fillStyle = colour(el, "tile");
     ctx.fillRect(MARGIN, 0, s, s);
     ctx.globalAlpha = 0.22;
-    for (let i = 0; i < CELLS; i++) for (let j = 0; j < CELLS; j++) {
-      const z = [(2 * (i + 0.5) / CELLS - 1) * limit, (1 - 2 * (j + 0.5) / CELLS) * limit];
-      const gap = cell * 0.1;
-      paint(ctx, decode(net, z), MARGIN + i * cell + gap, j * cell + gap,
-        cell - 2 * gap, cell - 2 * gap);
-    }
+    ctx.drawImage(background(), MARGIN, 0, s, s);
     ctx.globalAlpha = 1;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";

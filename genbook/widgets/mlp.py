@@ -64,7 +64,7 @@ def layers(decoder: "nn.Sequential") -> dict[str, object]:
 
 
 def decode(decoder: "nn.Sequential", z: np.ndarray) -> np.ndarray:
-    """Return the pixel means for codes z (B, K) as (B, D), in 0…1, computed by torch."""
+    """Return torch's pixel means, (B, D) in 0…1, for codes z (B, K)."""
     import torch
 
     weight = next(decoder.parameters())

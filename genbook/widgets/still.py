@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgba_array
 from matplotlib.figure import Figure
+from PIL import Image
 
 from genbook.palette import CLASSES, COLORS, TILE
 from genbook.widgets import mlp
@@ -18,14 +19,39 @@ INK = LinearSegmentedColormap.from_list("ink", TILE)
 
 
 def _png(figure: Figure) -> bytes:
-    """Return the figure as PNG bytes, on a transparent ground."""
+    """Return the figure as PNG bytes, a third as large as with every colour there is.
+
+    It holds shades between tile and digit, each colour of a mark on the tile, and ink
+    on the transparent ground; every pixel takes the nearest of these.
+    """
+    tile, full = to_rgba_array(TILE)
+    marks = to_rgba_array([*CLASSES, COLORS["latent"]])
+    ink = to_rgba_array(COLORS["ink"])[0]
+    mixed = [tile + t * (mark - tile) for mark in marks for t in (0.25, 0.5, 0.75, 1)]
+    digit = [tile + t * (full - tile) for t in np.linspace(0, 1, 64)]
+    words = [[*ink[:3], alpha] for alpha in np.linspace(0, 1, 9)]
+    palette = np.rint(255 * np.array([*mixed, *digit, *words])).astype("u1")
+
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())
+    colours, where = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
+    near = ((_weighed(colours)[:, None] - _weighed(palette)) ** 2).sum(-1).argmin(1)
+    image = Image.fromarray(near[where].reshape(pixels.shape[:2]).astype("u1"), "P")
+    image.putpalette(palette[:, :3].tobytes())
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100, facecolor="none", pil_kwargs={"optimize": True})
+    image.save(buffer, "PNG", optimize=True, transparency=palette[:, 3].tobytes())
     return buffer.getvalue()
 
 
+def _weighed(rgba: np.ndarray) -> np.ndarray:
+    """Weigh colour by opacity: what cannot be seen has no colour."""
+    rgba = rgba.astype(float)
+    return np.concatenate([rgba[:, :3] * rgba[:, 3:] / 255, rgba[:, 3:]], axis=1)
+
+
 def _digit(axes: object, image: np.ndarray) -> None:
-    axes.imshow(image, cmap=INK, vmin=0, vmax=1, interpolation="bicubic")
+    smooth = Image.fromarray(image.astype("float32")).resize((192, 192), Image.BICUBIC)
+    axes.imshow(np.asarray(smooth), cmap=INK, vmin=0, vmax=1, interpolation="nearest")
     axes.set_axis_off()
 
 
@@ -37,7 +63,7 @@ def latent_plane(
     shape: tuple[int, int],
 ) -> bytes:
     """Draw the codes on their plane, and the image decoded at the origin."""
-    figure = Figure(figsize=(6.4, 3.9), layout="constrained")
+    figure = Figure(figsize=(6.4, 3.9), layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
     plane, digit = figure.subplots(1, 2, width_ratios=[3, 2])
     plane.set_facecolor(TILE[0])
@@ -53,6 +79,19 @@ def latent_plane(
                        ha="center", va="center")  # fmt: skip
     else:
         plane.scatter(*z.T, s=6, color=COLORS["latent"])
-    plane.plot(0, 0, "o", ms=10, mfc="none", mec=TILE[1], mew=2)
+    plane.plot(0, 0, "o", ms=10, mfc="none", mec=TILE[1], mew=2, zorder=4)
     _digit(digit, mlp.decode(decoder, np.zeros((1, 2))).reshape(shape))
+    return _png(figure)
+
+
+def interpolation(decoder: "nn.Sequential", z: np.ndarray, x: np.ndarray) -> bytes:
+    """Draw two images, nine decoded steps of the straight line between their codes."""
+    figure = Figure(figsize=(7.2, 0.9), layout="constrained", facecolor="none")
+    FigureCanvasAgg(figure)
+    t = np.linspace(0, 1, 9)[:, None]
+    steps = mlp.decode(decoder, (1 - t) * z[0] + t * z[1]).reshape(-1, *x.shape[1:])
+    for axes, image in zip(
+        figure.subplots(1, 11), [x[0], *steps, x[1]], strict=True
+    ):  # fmt: skip
+        _digit(axes, image)
     return _png(figure)
