@@ -2,12 +2,16 @@
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # The same examples on every run: a red test is red again when it is looked at. No
 # deadline: two busy cores are slow without being wrong.
 settings.register_profile("unit", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("unit")
+# For tests/mutation.py, where red is expected and nobody needs the smallest example.
+settings.register_profile(
+    "mutation", settings.get_profile("unit"), phases=[Phase.generate]
+)
 
 
 @pytest.fixture(autouse=True)

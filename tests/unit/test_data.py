@@ -306,6 +306,8 @@ def test_spirals_are_two_arms(seeded):
     angle = torch.atan2(x[:, 1], x[:, 0]) - 1.5 * torch.pi * r
     assert r.max() <= 2 and torch.allclose(torch.sin(angle), torch.zeros(()), atol=1e-9)
     assert abs((torch.cos(angle) > 0).double().mean() - 0.5) < 0.04
+    # An arm's length grows with the square of its radius: evenly spread along it.
+    assert abs((r**2).mean() / 4 - 0.5) < 0.02
 
 
 @pytest.mark.parametrize("toy", [data.moons, data.spirals])

@@ -146,30 +146,28 @@ def test_the_encoder_sees_counts_as_data_scales_them():
 # ---------------------------------------------------- bounds, on an exactly known model
 
 
-def exact_elbo(model, x, monkeypatch):
+def exact_elbo(model, x):
     """Return the ELBO without sampling error: see ``linear_gaussian.even_noise``."""
-    with monkeypatch.context() as patch:
-        lg.even_noise(patch, len(x))
-        log_px_z, kl = vae.elbo(model, lg.repeat(x))
+    log_px_z, kl = vae.elbo(model, lg.repeat(x), lg.even_noise(len(x)))
     return (log_px_z - kl).reshape(len(x), -1).mean(1)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_elbo_plus_gap_is_log_px(seed, monkeypatch):
+def test_elbo_plus_gap_is_log_px(seed):
     model, x = lg.draw(seed), lg.observe(seed)
-    elbo, log_px = exact_elbo(model, x, monkeypatch), lg.log_px(model, x)
+    elbo, log_px = exact_elbo(model, x), lg.log_px(model, x)
     assert (elbo < log_px).all()
     assert torch.allclose(elbo + lg.gap(model, x), log_px, atol=1e-10, rtol=1e-10)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_elbo_touches_log_px_at_the_true_posterior(seed, monkeypatch):
+def test_elbo_touches_log_px_at_the_true_posterior(seed):
     model, x = lg.draw(seed, orthogonal=True), lg.observe(seed)
     log_px = lg.log_px(model, x)
-    assert (exact_elbo(model, x, monkeypatch) < log_px - 1e-3).all()
+    assert (exact_elbo(model, x) < log_px - 1e-3).all()
     lg.set_posterior(model)
     assert torch.allclose(lg.gap(model, x), torch.zeros(5), atol=1e-10)
-    assert torch.allclose(exact_elbo(model, x, monkeypatch), log_px, atol=1e-10)
+    assert torch.allclose(exact_elbo(model, x), log_px, atol=1e-10)
 
 
 def test_the_elbo_is_right_on_average(seeded):
@@ -187,10 +185,21 @@ def test_gradient_of_the_loss_is_that_of_the_exact_bound(seed, monkeypatch):
     exact = torch.autograd.grad(
         (lg.gap(model, x) - lg.log_px(model, x)).mean(), weights
     )
-    lg.even_noise(monkeypatch, len(x))
+    monkeypatch.setattr(model, "noise", lambda *_, **__: lg.even_noise(len(x)))
     got = torch.autograd.grad(model.loss(lg.repeat(x))["loss"], weights)
     for a, b in zip(got, exact, strict=True):
         assert torch.allclose(a, b, atol=1e-9)
+
+
+def test_iwae_is_the_log_of_the_mean_weight():
+    """log 1/k Σ_i p(x, z_i) / q(z_i|x), written with torch.distributions."""
+    model, x, eps = lg.draw(0), lg.observe(0), torch.randn(6, 5, lg.K)
+    mu, logvar = model.encoder(x).split(lg.K, dim=-1)
+    q = dist.Normal(mu, (logvar / 2).exp())
+    z = q.mean + q.stddev * eps
+    log_w = dist.Normal(model.decoder(z), lg.SIGMA).log_prob(x).sum(-1)
+    log_w = log_w + (dist.Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)).sum(-1)
+    assert torch.allclose(vae.iwae(model, x, eps), log_w.exp().mean(0).log())
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 100, 101, 250])
@@ -198,7 +207,7 @@ def test_iwae_is_exact_at_the_true_posterior_for_every_k(k):
     """There every importance weight p(x, z) / q(z|x) is p(x), whatever z was drawn."""
     model, x = lg.draw(0, orthogonal=True), lg.observe(0)
     lg.set_posterior(model)
-    iwae = vae.iwae(model, x, k=k)
+    iwae = model.iwae(x, k=k)
     assert iwae.shape == (5,)
     assert torch.allclose(iwae, lg.log_px(model, x), atol=1e-10)
 
@@ -214,7 +223,7 @@ def far_from_posterior():
 
 def test_iwae_with_one_sample_is_the_elbo(seeded):
     model, x = far_from_posterior(), lg.observe(0, n=1)
-    iwae = vae.iwae(model, x.expand(40_000, -1), k=1, generator=seeded())
+    iwae = model.iwae(x.expand(40_000, -1), k=1, generator=seeded())
     expected = lg.log_px(model, x) - lg.gap(model, x)
     assert abs(iwae.mean() - expected) < 4 * iwae.std() / 200
 
@@ -223,7 +232,7 @@ def test_iwae_with_one_sample_is_the_elbo(seeded):
 def test_iwae_estimates_px_without_bias(k, seeded):
     """E[exp iwae] = p(x) for every k; log of an unbiased estimate is a lower bound."""
     model, x = far_from_posterior(), lg.observe(0, n=1)
-    iwae = vae.iwae(model, x.expand(20_000, -1), k=k, generator=seeded())
+    iwae = model.iwae(x.expand(20_000, -1), k=k, generator=seeded())
     ratio = (iwae - lg.log_px(model, x)).exp()
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / 20_000**0.5
     assert ratio.std() < 2  # else the line above would say nothing
@@ -233,13 +242,21 @@ def test_iwae_climbs_with_k_towards_log_px(seeded):
     model, x = far_from_posterior(), lg.observe(0, n=1)
     log_px, means, error = lg.log_px(model, x), [], 0.0
     for k in (1, 4, 16, 64, 256):
-        iwae = vae.iwae(model, x.expand(4000, -1), k=k, generator=seeded())
+        iwae = model.iwae(x.expand(4000, -1), k=k, generator=seeded())
         means.append(iwae.mean())
         error = 4 * iwae.std() / 4000**0.5
         assert means[-1] < log_px + error
     assert all(a < b for a, b in itertools.pairwise(means))
     assert abs(log_px - means[-1]) < 0.01 and error < 0.01
     assert log_px - means[0] > 0.2
+
+
+def test_noise_is_a_draw_from_the_prior(seeded):
+    eps = lg.draw(0).noise(3, 20_000, generator=seeded())
+    assert eps.shape == (3, 20_000, lg.K)
+    flat = eps.reshape(-1, lg.K)
+    assert torch.allclose(flat.mean(0), torch.zeros(lg.K), atol=0.02)
+    assert torch.allclose(flat.T.cov(), torch.eye(lg.K), atol=0.03)
 
 
 def test_samples_have_the_mean_and_covariance_of_the_model(seeded):
@@ -277,7 +294,7 @@ def test_shapes(model, x):
     assert model.decode(mu).shape == x.shape
     assert model.log_likelihood(x, mu).shape == (20,)
     assert model.log_likelihood(x, mu.expand(7, 20, 3)).shape == (7, 20)
-    assert model.elbo(x).shape == vae.iwae(model, x, k=3).shape == (20,)
+    assert model.elbo(x).shape == model.iwae(x, k=3).shape == (20,)
     assert model.sample(4).shape == (4, 1, 8, 8)
     assert 0 <= model.sample(4).min() and model.sample(4).max() <= 1
 
@@ -301,7 +318,7 @@ def test_log_likelihood_pairs_each_image_with_its_codes(model, x):
 def test_loss_is_recon_plus_beta_kl_meant_over_the_batch(model, x, beta, seeded):
     model.beta = beta
     terms = model.loss(x, generator=seeded())
-    log_px_z, kl = vae.elbo(model, x, generator=seeded())
+    log_px_z, kl = vae.elbo(model, x, model.noise(20, generator=seeded()))
     assert set(terms) == {"loss", "recon", "kl"}
     assert all(t.shape == () and t >= 0 for t in terms.values())
     assert torch.allclose(terms["recon"], -log_px_z.sum() / 20)
@@ -311,7 +328,7 @@ def test_loss_is_recon_plus_beta_kl_meant_over_the_batch(model, x, beta, seeded)
 
 def test_kl_of_the_model_is_kl_of_its_posterior(model, x):
     mu, logvar = model.encode(x)
-    _, kl = vae.elbo(model, x)
+    _, kl = vae.elbo(model, x, model.noise(20))
     q = dist.Normal(mu, (logvar / 2).exp())
     oracle = dist.kl_divergence(q, dist.Normal(0.0, 1.0))
     assert torch.allclose(kl, oracle.sum(1))
@@ -322,7 +339,7 @@ def test_randomness_is_passed_in(model, x, seeded):
     for draw_ in (
         lambda g: model.sample(3, generator=g),
         lambda g: model.elbo(x, generator=g),
-        lambda g: vae.iwae(model, x, k=2, generator=g),
+        lambda g: model.iwae(x, k=2, generator=g),
         lambda g: model.loss(x, generator=g)["loss"],
         lambda g: vae.Binomial().sample(model.decoder(torch.ones(5, 3)), g),
     ):
@@ -368,7 +385,7 @@ def wrong_encoder():
         (lambda: vae.Binomial(0), r"total: expected .* at least 1, got 0"),
         (lambda: vae.Gaussian(0.0), r"sigma: expected a positive .*, got 0"),
         (lambda: vae.Gaussian(math.nan), r"sigma: expected a positive .*, got nan"),
-        (lambda: vae.iwae(lg.draw(0), lg.observe(0), k=0), r"k: expected .*, got 0"),
+        (lambda: lg.draw(0).iwae(lg.observe(0), k=0), r"k: expected .*, got 0"),
         (lambda: lg.draw(0).sample(0), r"n: expected at least 1 .*, got 0"),
         (lambda: lg.draw(0).sample(-3), r"n: expected at least 1 .*, got -3"),
         (

@@ -1,0 +1,311 @@
+"""Do the tests notice when the mathematics is wrong? Break it on purpose and see.
+
+Each mutant is one small edit to a copy of the package: a flipped sign, a lost ½, a mean
+in place of a sum. The unit tests then run on the copy, in a process of their own, and
+at least one must go red. The checkout is never touched.
+
+    python tests/mutation.py              every mutant, as a table
+    python tests/mutation.py kl iwae      those with one of these words in their name
+
+``tests/unit/test_mutation.py`` runs the same as part of the tests.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+MODULES = ("data", "training", "vae")
+TIMEOUT = 300  # seconds; a copy that hangs is an error, not a pass
+GREEN, RED = 0, 1  # pytest's exit status; any other is a broken run
+
+
+class Mutant(NamedTuple):
+    """One edit in ``genbook/<module>.py``: ``old``, which stands there once, to ``new``."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+
+MUTANTS = [
+    # ---- vae: densities
+    Mutant("kl: sign", "vae", "return 0.5 * (mu**2 +", "return -0.5 * (mu**2 +"),
+    Mutant("kl: ½ lost", "vae", "return 0.5 * (mu**2 +", "return (mu**2 +"),
+    Mutant(
+        "kl: mean for sum", "vae", "- 1 - logvar).sum(-1)", "- 1 - logvar).mean(-1)"
+    ),
+    Mutant("kl: sign of log σ²", "vae", "- 1 - logvar).sum", "- 1 + logvar).sum"),
+    Mutant("kl: σ for σ²", "vae", "+ logvar.exp() - 1", "+ (0.5 * logvar).exp() - 1"),
+    Mutant(
+        "z: logvar taken for log σ",
+        "vae",
+        "mu + (0.5 * logvar).exp() * eps",
+        "mu + logvar.exp() * eps",
+    ),
+    Mutant(
+        "normal: σ for σ²",
+        "vae",
+        "(z - mu) ** 2 / logvar.exp()",
+        "(z - mu) ** 2 / (0.5 * logvar).exp()",
+    ),
+    Mutant("normal: 2π lost", "vae", "+ logvar + math.log(2 * math.pi)", "+ logvar"),
+    Mutant("binomial: coefficient lost", "vae", "return log_choose + x", "return x"),
+    Mutant("binomial: one trial", "vae", "- n * F.softplus", "- F.softplus"),
+    Mutant("binomial: sign", "vae", "x * logits - n", "-x * logits - n"),
+    Mutant(
+        "gaussian: σ for σ²",
+        "vae",
+        "2 * math.pi * self.sigma**2",
+        "2 * math.pi * self.sigma",
+    ),
+    Mutant(
+        "gaussian: samples with σ²",
+        "vae",
+        "out + self.sigma * _randn",
+        "out + self.sigma**2 * _randn",
+    ),
+    Mutant("pixels in [0, 1]", "vae", "2 * x / self.total - 1", "x / self.total"),
+    # ---- vae: bounds
+    Mutant(
+        "likelihood: mean over pixels",
+        "vae",
+        ".flatten(z.dim() - 1).sum(-1)",
+        ".flatten(z.dim() - 1).mean(-1)",
+    ),
+    Mutant(
+        "elbo: sign of kl",
+        "vae",
+        "\n        return log_px_z - kl",
+        "\n        return log_px_z + kl",
+    ),
+    Mutant(
+        "elbo: gradient cut at z",
+        "vae",
+        "z = reparameterize(mu, logvar, eps)  # (B, K)",
+        "z = reparameterize(mu, logvar, eps).detach()",
+    ),
+    Mutant("encoder: mu and logvar swapped", "vae", "(2, dim=-1)", "(2, dim=-1)[::-1]"),
+    Mutant(
+        "loss: sign of recon", "vae", "kl = -log_px_z.mean()", "kl = log_px_z.mean()"
+    ),
+    Mutant("loss: sum over the batch", "vae", "-log_px_z.mean()", "-log_px_z.sum()"),
+    Mutant("loss: kl summed over the batch", "vae", "(), kl.mean()", "(), kl.sum()"),
+    Mutant("loss: β lost", "vae", "recon + self.beta * kl", "recon + kl"),
+    Mutant(
+        "iwae: log k lost",
+        "vae",
+        "log_w.logsumexp(0) - math.log(len(eps))",
+        "log_w.logsumexp(0)",
+    ),
+    Mutant(
+        "iwae: mean of logs",
+        "vae",
+        "log_w.logsumexp(0) - math.log(len(eps))",
+        "log_w.mean(0)",
+    ),
+    Mutant("iwae: sign of log q", "vae", "log_pz - log_qz_x", "log_pz + log_qz_x"),
+    Mutant("iwae: prior lost", "vae", "+ log_pz - log_qz_x", "- log_qz_x"),
+    Mutant("iwae: parts unweighted", "vae", "bound + math.log(n)", "bound"),
+    Mutant("noise: uniform", "vae", "return torch.randn(", "return torch.rand("),
+    # ---- data
+    Mutant("split: not stratified", "data", "stratify=y", "stratify=None"),
+    Mutant("split: another seed", "data", "random_state=0", "random_state=1"),
+    Mutant("counts to [0, 1]", "data", "return counts / 8 - 1", "return counts / 16"),
+    Mutant("counts not whole", "data", "((x + 1) * 8).round()", "((x + 1) * 8)"),
+    Mutant("mixture: ½ lost", "data", "log_normal = -0.5 * (", "log_normal = -1.0 * ("),
+    Mutant("mixture: one dimension", "data", "+ dims * (2 * math.pi", "+ (2 * math.pi"),
+    Mutant("mixture: weights lost", "data", "self.weights.to(x).log() + log", "log"),
+    Mutant(
+        "mixture: samples with σ²",
+        "data",
+        "self.sigmas[k, None] *",
+        "self.sigmas[k, None] ** 2 *",
+    ),
+    Mutant(
+        "score: sign",
+        "data",
+        "return ((r / var)[..., None] * step)",
+        "return -((r / var)[..., None] * step)",
+    ),
+    Mutant("score: noise σ for σ²", "data", "(sigma), sigma**2)", "(sigma), sigma)"),
+    Mutant("score: responsibilities lost", "data", "((r / var)", "((1 / var)"),
+    Mutant(
+        "posterior: ᾱ for √ᾱ in the mean",
+        "data",
+        "step = ab[..., None].sqrt() *",
+        "step = ab[..., None] *",
+    ),
+    Mutant(
+        "posterior: ᾱ for √ᾱ in the gain",
+        "data",
+        "gain = ab[..., None].sqrt() *",
+        "gain = ab[..., None] *",
+    ),
+    Mutant("posterior: √(1-ᾱ) for 1-ᾱ", "data", "ab, 1 - ab)", "ab, (1 - ab).sqrt())"),
+    Mutant("posterior: sign of the step", "data", "(x_t) - gain[", "(x_t) + gain["),
+    Mutant("posterior: signal kept whole", "data", "var = ab * self", "var = self"),
+    Mutant(
+        "checkerboard: light squares", "data", ".sum(-1) % 2 == 0", ".sum(-1) % 2 == 1"
+    ),
+    Mutant("checkerboard: density halved", "data", "-math.log(8)", "-math.log(16)"),
+    Mutant(
+        "spirals: crowded at the centre",
+        "data",
+        "_uniform(n, 1, generator).sqrt()",
+        "_uniform(n, 1, generator)",
+    ),
+    # ---- training
+    Mutant("ema: decay swapped", "training", "avg_fn(ema)", "avg_fn(1 - ema)"),
+    Mutant("ema: average not used", "training", "if step == steps:", "if step == 0:"),
+    Mutant(
+        "clip: forgotten",
+        "training",
+        "nn.utils.clip_grad_norm_(model.parameters(), clip)",
+        "pass",
+    ),
+    Mutant("clip: each value", "training", "clip_grad_norm_", "clip_grad_value_"),
+    Mutant("gradients pile up", "training", "optimizer.zero_grad()", "pass"),
+    Mutant("lr ignored", "training", "parameters(), lr=lr)", "parameters())"),
+    Mutant("nan let through", "training", "if not math.isfinite(value):", "if False:"),
+    Mutant(
+        "nan: the sum is blamed",
+        "training",
+        'key=lambda pair: pair[0] == "loss"',
+        "key=lambda pair: 0",
+    ),
+    Mutant(
+        "batches: not shuffled",
+        "training",
+        "torch.randperm(len(x), generator=generator)",
+        "torch.arange(len(x))",
+    ),
+    Mutant(
+        "batches: generator ignored",
+        "training",
+        "torch.randperm(len(x), generator=generator)",
+        "torch.randperm(len(x))",
+    ),
+    Mutant("batches: the same again", "training", "[i : i + size]", "[:size]"),
+]
+
+
+def edit(mutant: Mutant, package: Path) -> None:
+    """Apply the mutant to a copy. A text that is not there once is an error."""
+    path = package / f"{mutant.module}.py"
+    source = path.read_text(encoding="utf-8")
+    if source.count(mutant.old) != 1:
+        raise LookupError(
+            f"{mutant.name}: expected {mutant.old!r} once in {path.name}, "
+            f"got it {source.count(mutant.old)} times"
+        )
+    path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def copy() -> Iterator[Path]:
+    """Copy the package and the unit tests to a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, skip = Path(folder), shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "genbook", root / "genbook", ignore=skip)
+        shutil.copytree(ROOT / "tests/unit", root / "tests", ignore=skip)
+        yield root
+
+
+def run(root: Path, modules: tuple[str, ...]) -> tuple[int | None, str]:
+    """Run the modules' tests on a copy; return pytest's status and its output.
+
+    Each run is a fresh process, forked from one that has torch imported already: that
+    alone takes longer than most mutants live.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["torch", "pytest", "hypothesis", "scipy.stats", "sklearn.model_selection"]
+    )
+    process = context.Process(target=_child, args=(root, modules))
+    process.start()
+    process.join(TIMEOUT)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return None, f"no end after {TIMEOUT} s"
+    output = root / "output.txt"
+    return process.exitcode, output.read_text() if output.exists() else ""
+
+
+def _child(root: Path, modules: tuple[str, ...]) -> None:
+    sys.stdout.flush()
+    sink = os.open(root / "output.txt", os.O_WRONLY | os.O_CREAT)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    os.chdir(root)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(root))
+    import pytest
+    import torch
+
+    import genbook
+
+    if Path(genbook.__file__).resolve().parent != (root / "genbook").resolve():
+        print(f"imported {genbook.__file__} rather than the copy in {root}")
+        sys.exit(9)
+    torch.set_num_threads(1)
+    tests = [f"tests/test_{name}.py" for name in modules]
+    options = ["-x", "-q", "--tb=line", f"--rootdir={root}", "-c", os.devnull]
+    plugins = [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:nbval",
+        "--hypothesis-profile=mutation",
+    ]
+    sys.exit(pytest.main([*options, *plugins, *tests]))
+
+
+def check(mutant: Mutant) -> str:
+    """Return which test noticed the mutant, or "" if none did. Raise if none could."""
+    with copy() as root:
+        edit(mutant, root / "genbook")
+        status, output = run(root, (mutant.module,))
+    if status not in (GREEN, RED):
+        raise RuntimeError(f"{mutant.name}: the tests did not run:\n{output}")
+    failed = [line for line in output.splitlines() if line.startswith("FAILED ")]
+    if status == RED and not failed:
+        raise RuntimeError(f"{mutant.name}: red, but no test failed:\n{output}")
+    return failed[0].split("::", 1)[1].split(" - ")[0] if failed else ""
+
+
+def check_unchanged() -> None:
+    """Raise unless the tests are green on a copy that nobody changed."""
+    with copy() as root:
+        status, output = run(root, MODULES)
+    if status != GREEN:
+        raise RuntimeError(f"the tests are not green without a mutant:\n{output}")
+
+
+def main(words: list[str]) -> int:
+    """Print a table of the mutants chosen by ``words``; return how many live."""
+    chosen = [m for m in MUTANTS if not words or any(w in m.name for w in words)]
+    start, alive = time.perf_counter(), 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        unchanged = pool.submit(check_unchanged)
+        for mutant, killer in zip(chosen, pool.map(check, chosen), strict=True):
+            alive += not killer
+            print(f"{mutant.module:9}{mutant.name:36}{killer or 'ALIVE'}", flush=True)
+        unchanged.result()
+    took = time.perf_counter() - start
+    print(f"{len(chosen)} mutants, {len(chosen) - alive} killed, {took:.0f} s")
+    return alive
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
