@@ -1,7 +1,22 @@
-"""What nbval compares: text, not pictures. It knows PNG and JPEG; plotly is one too."""
+"""What the layers of tests share, the lessons' own run by nbval included."""
+
+import pytest
 
 
 def pytest_collectstart(collector):
-    """Tell nbval's collector of a notebook that a plotly figure is a picture."""
+    """Tell nbval that a plotly figure is a picture; it knows PNG and JPEG to be.
+
+    Of a notebook's outputs it compares the text. A picture may differ in its last bits
+    from machine to machine; what it shows is asserted in the lesson.
+    """
     if hasattr(collector, "skip_compare"):
         collector.skip_compare += ("application/vnd.plotly.v1+json",)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Give the one browser of the session."""
+    from tests.site.browser import launch  # absent where only lessons run (Colab-like)
+
+    with launch() as browser:
+        yield browser
