@@ -24,12 +24,14 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 MODULES = ("data", "training", "vae")
+# What takes long to import; Adam's first step imports torch._dynamo.
+PRELOAD = ["torch", "torch._dynamo", "pytest", "hypothesis", "sklearn.model_selection"]
 TIMEOUT = 300  # seconds; a copy that hangs is an error, not a pass
 GREEN, RED = 0, 1  # pytest's exit status; any other is a broken run
 
 
 class Mutant(NamedTuple):
-    """One edit in ``genbook/<module>.py``: ``old``, which stands there once, to ``new``."""
+    """One edit of a module: ``old``, which must stand there once, becomes ``new``."""
 
     name: str
     module: str
@@ -228,9 +230,7 @@ def run(root: Path, modules: tuple[str, ...]) -> tuple[int | None, str]:
     alone takes longer than most mutants live.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["torch", "pytest", "hypothesis", "scipy.stats", "sklearn.model_selection"]
-    )
+    context.set_forkserver_preload(PRELOAD)
     process = context.Process(target=_child, args=(root, modules))
     process.start()
     process.join(TIMEOUT)
