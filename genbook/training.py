@@ -107,7 +107,10 @@ def fit_steps(
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         averaged = ema and AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema))
         for step in range(1, steps + 1):
-            x = next(stream).to(device, non_blocking=True)
+            x = next(stream, None)
+            if x is None:
+                raise ValueError(f"stream: expected {steps} batches, got {step - 1}")
+            x = x.to(device, non_blocking=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 terms = model.loss(x)
             # One transfer for all terms: on a GPU each transfer waits for the device.

@@ -247,6 +247,11 @@ def test_a_loss_that_is_not_finite_stops_before_it_harms_the_weights(value):
     assert torch.equal(model.w, healthy.w) and model.w.isfinite().all()
 
 
+def test_a_stream_that_ends_too_early_is_told():
+    with pytest.raises(ValueError, match=r"stream: expected 5 batches, got 2"):
+        training.fit(Line(), iter([points(), points()]), steps=5, device="cpu")
+
+
 # ------------------------------------------------------------------------------ device
 
 
