@@ -91,10 +91,7 @@ def check_widgets(app: Sphinx, docname: str, source: list[str]) -> None:
         return
     from genbook.widgets.known import HYDRATED  # late: a book may have no widget at all
 
-    names = {model["model_name"] for model in stored.values()}
-    ignored = ("LayoutModel", "StyleModel")  # looks only; the page has its own
-    unknown = {name for name in names - set(HYDRATED) if not name.endswith(ignored)}
-    if unknown:
+    if unknown := {model["model_name"] for model in stored.values()} - HYDRATED:
         raise ExtensionError(
             f"{docname}: the static page cannot revive {', '.join(sorted(unknown))}"
             " (genbook/widgets/hydrate.js does not know it)"
@@ -116,9 +113,8 @@ def write_assets(app: Sphinx) -> None:
     shutil.copytree(mathjax / fonts, static / "mathjax" / fonts, dirs_exist_ok=True)
 
     shutil.copy(_folder("plotly") / "package_data/plotly.min.js", static)
-    hydrator = _folder("genbook") / "widgets/hydrate.js"
-    if hydrator.exists():
-        shutil.copy(hydrator, static)
+    for name in ("hydrate.js", "hydrate.css"):
+        shutil.copy(_folder("genbook") / "widgets" / name, static)
 
     letters = _folder("font_source_serif_pro") / "files"
     (static / "fonts").mkdir(exist_ok=True)
