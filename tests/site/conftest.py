@@ -1,0 +1,1 @@
+"""The fixture `browser` is the session's: see conftest.py at the top."""
