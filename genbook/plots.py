@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as MplFigure
+from plotly import graph_objects as go
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -96,12 +97,19 @@ def figure(
 
 
 def tiles(
-    ax: Axes, x: Tensor, *, columns: int, vmin: float = 0, vmax: float = 1
+    ax: Axes,
+    x: Tensor,
+    *,
+    columns: int,
+    vmin: float = 0,
+    vmax: float = 1,
+    extent: tuple[float, float, float, float] | None = None,
 ) -> None:
     """Draw images (N, [1,] H, W) on ``ax`` as a wall of tiles with a gap between.
 
     ``vmin`` is no ink and ``vmax`` full ink. Small images are enlarged smoothly:
-    8×8 pixels show the stroke better than 64 squares do.
+    8×8 pixels show the stroke better than 64 squares do. With an ``extent`` (left,
+    right, bottom, top) the wall is a map in the coordinates of ``ax``, which stay.
     Raises ``ValueError`` if ``x`` is empty or has another shape.
     """
     if not len(x) or x.dim() not in (3, 4) or (x.dim() == 4 and x.shape[1] != 1):
@@ -115,8 +123,9 @@ def tiles(
     for i, image in enumerate(INK(x.clamp(0, 1)[:, 0].numpy())):
         top, left = i // columns * (h + gap), i % columns * (w + gap)
         wall[top : top + h, left : left + w] = image
-    ax.imshow(wall)
-    ax.set_axis_off()
+    ax.imshow(wall, extent=extent)
+    if extent is None:
+        ax.set_axis_off()
 
 
 def images(
@@ -136,7 +145,7 @@ def images(
     n = math.ceil(len(x) / columns)
     if rows and len(rows) != n:
         raise ValueError(f"rows: expected {n} names, one a row, got {len(rows)}")
-    label = 1.1 if rows else 0.0  # inches kept free for the names
+    label = 0.15 + 0.08 * max(map(len, rows)) if rows else 0  # inches for the names
     h = (width - label) * n / columns
     fig, ax = figure(alt=alt, height=h, width=width)
     fig.set_layout_engine("none")
@@ -163,7 +172,7 @@ def curves(
         mean = np.convolve(y, np.ones(window) / window, mode="valid")
         ax.plot(y, color=COLORS["model"], alpha=0.25, lw=0.7)
         ax.plot(np.arange(len(mean)) + window // 2, mean, color=COLORS["model"])
-        low, high = np.quantile(y[len(y) // 50 :], [0, 0.99])
+        low, high = y.min(), np.quantile(y[len(y) // 50 :], 0.99)
         ax.set_ylim(low - 0.05 * (high - low), high + 0.15 * (high - low))
         ax.set_title(name)
         ax.set_xlabel("step")
@@ -178,17 +187,77 @@ def classes(ax: Axes, z: Tensor, y: Tensor) -> None:
             f"points: expected (N, 2) and N labels, got {tuple(z.shape)} and {len(y)}"
         )
     for (a, b), c in zip(z.tolist(), y.tolist(), strict=True):
-        ax.text(a, b, str(c), color=CLASSES[c], fontsize=7, ha="center", va="center")
-    low, high = z.min(0).values.tolist(), z.max(0).values.tolist()
-    ax.set(xlim=(low[0] - 0.2, high[0] + 0.2), ylim=(low[1] - 0.2, high[1] + 0.2))
+        ax.plot(a, b, marker=f"${c}$", color=CLASSES[c], ms=5, mew=0.2)
     ax.set_aspect("equal")
 
 
-def grid(low: float, high: float, n: int) -> tuple[Tensor, Tensor]:
-    """Return the points (n·n, 2) of a square grid and their axis (n,).
+def grid(low: float, high: float, n: int) -> Tensor:
+    """Return the points (n·n, 2) of a square grid.
 
     Row-major from the top, so that ``images`` with n columns lays them out as on a map.
     """
     axis = torch.linspace(low, high, n)
     down, right = torch.meshgrid(axis.flip(0), axis, indexing="ij")
-    return torch.stack([right, down], -1).reshape(-1, 2), axis
+    return torch.stack([right, down], -1).reshape(-1, 2)
+
+
+def surface(
+    x: Sequence[float],
+    y: Sequence[float],
+    values: Sequence[Sequence[float]],
+    *,
+    alt: str,
+    names: tuple[str, str, str],
+    ceiling: float,
+    point: tuple[float, float, float],
+) -> go.Figure:
+    """Return a surface to turn by hand: the model's values (len(y), len(x)).
+
+    It stands under a flat ceiling that holds the truth, with one point marked.
+    Numbers are rounded to three places, so that the stored figure is the same on
+    every machine.
+    """
+    if not alt.strip():
+        raise ValueError("alt: expected a sentence that says what the figure shows")
+    rounded = [[round(v, 3) for v in row] for row in values]
+    x, y = [round(v, 3) for v in x], [round(v, 3) for v in y]
+    px, py, pz = ([round(p, 3)] for p in point)
+    model, truth, ink = COLORS["model"], COLORS["truth"], COLORS["ink"]
+    shades = [[0, TILE[0]], [1, model]]
+    hover = f"{names[0]} = %{{x}}<br>{names[1]} = %{{y}}<br>%{{z}} nats<extra></extra>"
+    hill = go.Surface(
+        x=x, y=y, z=rounded, colorscale=shades, showscale=False, hovertemplate=hover
+    )
+    flat = [[round(ceiling, 3)] * 2] * 2
+    lid = go.Surface(
+        x=[x[0], x[-1]],
+        y=[y[0], y[-1]],
+        z=flat,
+        colorscale=[[0, truth], [1, truth]],
+        opacity=0.3,
+        showscale=False,
+        hoverinfo="skip",
+    )
+    mark = go.Scatter3d(
+        x=px,
+        y=py,
+        z=pz,
+        mode="markers",
+        marker={"size": 5, "color": truth},
+        hovertemplate=hover,
+    )
+    axes = {
+        f"{k}axis": {"title": {"text": name}, "gridcolor": ink, "showbackground": False}
+        for k, name in zip("xyz", names, strict=True)
+    }
+    layout = {
+        "template": {},
+        "scene": {**axes, "camera": {"eye": {"x": 1.5, "y": -1.6, "z": 0.6}}},
+        "font": {"color": ink},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+        "height": 420,
+        "showlegend": False,
+        "meta": {"alt": alt},
+    }
+    return go.Figure([hill, lid, mark], layout)
