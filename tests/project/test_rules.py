@@ -85,7 +85,7 @@ BREAKS = {
         source=nb["cells"][0]["source"].replace("/github/", "/github/else")
     ),
     "another repository's install": lambda nb: nb["cells"][1].update(
-        source="'google.colab'; %pip install git+https://github.com/else/where"
+        source="'google.colab'; %pip install git+" + "https://github.com/else/where"
     ),
     "an install everywhere": lambda nb: nb["cells"][1].update(
         source=f"%pip install git+{address()}"
@@ -128,7 +128,7 @@ REPOSITORY = address().rpartition("/")[2]
         "'" + "/tm" + "p/x'",
         "https://" + "pypi" + ".org/simple",
         "https://github.com/someone-else/" + REPOSITORY,
-        "pip install " + "git" + "+https://github.com/else/where",
+        "pip install git+" + "https://github.com/else/where",
         "https://colab.research.google.com" + "/github/else/where/blob/main/x.ipynb",
         "https://someone-else" + ".github.io/" + REPOSITORY,
     ],
