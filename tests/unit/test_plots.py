@@ -75,6 +75,7 @@ def test_alt_text_is_required(alt):
         lambda: plots.figure(alt=alt),
         lambda: plots.images(torch.rand(2, 8, 8), alt=alt),
         lambda: plots.curves(HISTORY, alt=alt),
+        lambda: plots.surface(**SURFACE, alt=alt),
     ):
         with pytest.raises(ValueError, match="alt: expected a sentence"):
             make()
@@ -120,8 +121,7 @@ def test_curves_draw_one_plot_a_term():
 
 
 def test_grid_is_a_map_seen_from_above():
-    points, axis = plots.grid(-1, 1, 3)
-    assert axis.tolist() == [-1, 0, 1]
+    points = plots.grid(-1, 1, 3)
     assert points.shape == (9, 2)
     assert points[0].tolist() == [-1, 1] and points[2].tolist() == [1, 1]
     assert points[-1].tolist() == [1, -1]
@@ -131,12 +131,41 @@ def test_classes_are_written_where_they_lie():
     _, ax = plots.figure(alt="Three digits in the plane.")
     z, y = torch.tensor([[0.0, 1.0], [2.0, 3.0], [-1.0, 0.0]]), torch.tensor([3, 8, 3])
     plots.classes(ax, z, y)
-    words = {(t.get_text(), t.get_position(), t.get_color()) for t in ax.texts}
-    assert words == {
-        ("3", (0.0, 1.0), palette.CLASSES[3]),
-        ("8", (2.0, 3.0), palette.CLASSES[8]),
-        ("3", (-1.0, 0.0), palette.CLASSES[3]),
+    marks = {(p.get_marker(), *p.get_xydata()[0], p.get_color()) for p in ax.lines}
+    assert marks == {
+        ("$3$", 0.0, 1.0, palette.CLASSES[3]),
+        ("$8$", 2.0, 3.0, palette.CLASSES[8]),
+        ("$3$", -1.0, 0.0, palette.CLASSES[3]),
     }
+
+
+def test_tiles_may_lie_on_a_map():
+    _, ax = plots.figure(alt="A map.")
+    plots.tiles(ax, torch.rand(4, 8, 8), columns=2, extent=(-1, 3, -2, 2))
+    assert ax.images[0].get_extent() == [-1, 3, -2, 2]
+    assert ax.axison, "the map lost its coordinates"
+
+
+SURFACE = {
+    "x": [0.0, 1.0],
+    "y": [0.0, 1.0, 2.0],
+    "values": [[0.1234567, 0.0], [0.0, 0.0], [0.0, -1.0]],
+    "names": ("a", "b", "c"),
+    "ceiling": 0.5,
+    "point": (0.0, 0.0, 0.1234567),
+}
+
+
+def test_a_surface_carries_its_alt_text_and_stable_numbers():
+    fig = plots.surface(**SURFACE, alt="A hill.")
+    assert fig.layout.meta["alt"] == "A hill."
+    hill, lid, mark = fig.data
+    assert np.array_equal(hill.z, [[0.123, 0.0], [0.0, 0.0], [0.0, -1.0]])
+    assert np.array_equal(lid.z, np.full((2, 2), 0.5))
+    assert (*mark.x, *mark.y, *mark.z) == (0.0, 0.0, 0.123)
+    titles = [getattr(fig.layout.scene, f"{k}axis").title.text for k in "xyz"]
+    assert titles == ["a", "b", "c"]
+    assert fig.to_json() == plots.surface(**SURFACE, alt="A hill.").to_json()
 
 
 @pytest.mark.parametrize(
