@@ -95,38 +95,23 @@ class Mixture:
     ):
         """Raise ValueError where shapes disagree or a value makes no density."""
         self.means = torch.as_tensor(means, dtype=torch.float64)  # (K, D)
-        _expect(
-            self.means.ndim == 2 and self.means.numel() > 0,
-            "means of shape (K, D)",
-            tuple(self.means.shape),
-        )
+        shape = tuple(self.means.shape)
+        _expect(len(shape) == 2 and 0 not in shape, "means of shape (K, D)", shape)
         _expect(bool(self.means.isfinite().all()), "finite means", means)
-        k = len(self.means)
-        sigmas = torch.as_tensor(sigmas, dtype=torch.float64)
-        _expect(
-            sigmas.shape in ((), (k,)),
-            f"sigmas of shape () or ({k},)",
-            tuple(sigmas.shape),
-        )
-        _expect(
-            bool(((sigmas > 0) & sigmas.isfinite()).all()),
-            "sigmas above 0",
-            sigmas.tolist(),
-        )
+
+        k, sigmas = shape[0], torch.as_tensor(sigmas, dtype=torch.float64)
+        shape = tuple(sigmas.shape)
+        _expect(shape in ((), (k,)), f"sigmas of shape () or ({k},)", shape)
+        positive = bool(((sigmas > 0) & sigmas.isfinite()).all())
+        _expect(positive, "sigmas above 0", sigmas.tolist())
         self.sigmas = sigmas.expand(k)  # (K,)
-        if weights is None:
-            weights = torch.full((k,), 1 / k, dtype=torch.float64)
+
+        weights = [1 / k] * k if weights is None else weights
         self.weights = torch.as_tensor(weights, dtype=torch.float64)  # (K,)
-        _expect(
-            self.weights.shape == (k,),
-            f"weights of shape ({k},)",
-            tuple(self.weights.shape),
-        )
-        _expect(
-            bool((self.weights > 0).all()) and abs(self.weights.sum() - 1) < 1e-6,
-            "positive weights with sum 1",
-            self.weights.tolist(),
-        )
+        shape = tuple(self.weights.shape)
+        _expect(shape == (k,), f"weights of shape ({k},)", shape)
+        one = bool((self.weights > 0).all()) and abs(self.weights.sum() - 1) < 1e-6
+        _expect(one, "positive weights with sum 1", self.weights.tolist())
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw n points, (n, D), in torch's default dtype.

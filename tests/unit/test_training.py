@@ -1,8 +1,11 @@
 """training: fit is the plain loop one would write by hand, and its options work."""
 
 import copy
+import io
 import itertools
 import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -186,10 +189,38 @@ def test_fit_steps_is_lazy_and_fit_is_the_same_thing():
     assert torch.equal(eager.w, lazy.w)
 
 
-def test_a_bar_is_drawn_only_where_somebody_watches(capfd):
-    training.fit(Line(), stream(), steps=3, device="cpu", progress=True)
-    out, err = capfd.readouterr()
-    assert out == err == ""
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shell(stdin: bool):
+    """Return an IPython whose kernel does, or does not, have somebody to ask."""
+    kernel = SimpleNamespace(_allow_stdin=stdin)
+    return SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=kernel))
+
+
+@pytest.mark.parametrize(
+    ("stderr", "ipython", "progress", "drawn"),
+    [
+        (Terminal, None, True, True),
+        (Terminal, None, False, False),
+        (io.StringIO, None, True, False),  # a file or a pipe
+        (io.StringIO, shell(stdin=True), True, True),  # a notebook that is open
+        (io.StringIO, shell(stdin=False), True, False),  # nbclient, nbval
+    ],
+)
+def test_a_bar_is_drawn_only_where_somebody_watches(
+    stderr, ipython, progress, drawn, monkeypatch
+):
+    stderr = stderr()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    if ipython:
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+    else:
+        monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    training.fit(Line(), stream(), steps=3, device="cpu", progress=progress)
+    assert ("/3" in stderr.getvalue()) is drawn
 
 
 # ----------------------------------------------------------------------------- options
