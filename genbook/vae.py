@@ -171,7 +171,15 @@ class VAE(nn.Module):
         self.latent, self.likelihood, self.beta = latent, likelihood, beta
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mu and logvar of q(z|x), each (B, K)."""
+        """Return mu and logvar of q(z|x), each (B, K).
+
+        Raises ``ValueError`` for no image at all, for NaN or infinity, and for an
+        encoder that does not return 2K numbers an image.
+        """
+        if len(x) == 0 or not x.isfinite().all():
+            raise ValueError(
+                f"x: expected one finite image or more, got {_describe(x)}"
+            )
         out = self.encoder(self.likelihood.scale(x))
         if out.shape != (len(x), 2 * self.latent):
             raise ValueError(

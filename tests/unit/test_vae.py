@@ -392,6 +392,18 @@ def wrong_encoder():
             lambda: vae.VAE(None, None, latent=1, likelihood=None, beta=-1),
             r"beta: expected .* at least 0, got -1",
         ),
+        (
+            lambda: lg.draw(0).elbo(torch.zeros(0, lg.D)),
+            r"x: expected one finite image or more, got shape \(0, 4\)",
+        ),
+        (
+            lambda: lg.draw(0).loss(torch.full((3, lg.D), math.nan)),
+            r"x: expected one finite image or more, got .* NaN",
+        ),
+        (
+            lambda: lg.draw(0).iwae(torch.full((3, lg.D), math.inf), k=2),
+            r"x: expected one finite image or more, got .* inf",
+        ),
         (wrong_encoder, r"encoder: expected .*\(5, 4\), got \(5, 3\)"),
         (
             lambda: lg.draw(0).log_likelihood(torch.zeros(5, 3), torch.zeros(5, lg.K)),
