@@ -16,12 +16,12 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 book: $(STAMP)  ## build the static site from the stored outputs
-	@$(BIN)/jupyter-book build -W -n --keep-going .
+	@$(BIN)/jupyter-book build --all -W -n --keep-going .
 	@echo "The book is built. Open it: file://$(CURDIR)/$(PAGE)"
 
 serve: $(STAMP)  ## build the site, serve it and rebuild what you change
 	@$(BIN)/jupyter-book config sphinx .
-	$(BIN)/sphinx-autobuild . _build/serve --port 0 --open-browser \
+	$(BIN)/sphinx-autobuild . _build/serve -a --port 0 --open-browser \
 	    --ignore '*/.*' --ignore '*/_build/*' --ignore '*/conf.py'
 
 lab: $(STAMP)  ## open the lessons in JupyterLab

@@ -8,6 +8,7 @@ build here instead: an image or a plot without words, a widget that cannot be re
 
 import html
 import json
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -136,11 +137,15 @@ def _folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def plain_roles(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
-    """Repair the roles docutils gives a bibliography: ARIA has deprecated one of them."""
-    if "body" in context:
-        body = context["body"]
-        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+def repair(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
+    """Mend what a screen reader would stumble over in the HTML docutils writes.
+
+    A bibliography gets a role that ARIA has deprecated, and the empty corner of a table
+    would be announced as a heading without words.
+    """
+    body = context.get("body", "")
+    body = body.replace('role="doc-biblioentry"', 'role="listitem"')
+    context["body"] = re.sub(r'<th class="head">(<p></p>)?</th>', "<td></td>", body)
 
 
 def setup(app: Sphinx) -> dict:
@@ -153,5 +158,5 @@ def setup(app: Sphinx) -> dict:
     renderers += [r for r in (Image, Plotly) if r not in renderers]
     app.connect("builder-inited", write_assets)
     app.connect("source-read", check_widgets)
-    app.connect("html-page-context", plain_roles)
+    app.connect("html-page-context", repair)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
