@@ -119,7 +119,8 @@
       label.hidden = !label.textContent;
       control.disabled = m.get("disabled") ?? false;
       control.title = m.get("tooltip") ?? "";
-      if (label.hidden) control.setAttribute("aria-label", control.title || m.name.replace("Model", ""));
+      const name = control.title || m.name.replace("Model", "");
+      if (label.hidden) control.setAttribute("aria-label", name);
       else control.removeAttribute("aria-label");
     });
     return el;
@@ -128,7 +129,8 @@
   // The part of Python's and d3's number formats that sliders use: +, ",", .2, and one
   // of d e f g %.
   function format(value, spec) {
-    const [, plus, comma, digits, type] = /^(\+?)(,?)(?:\.(\d+))?([defg%]?)$/.exec(spec ?? "") ?? [];
+    const known = /^(\+?)(,?)(?:\.(\d+))?([defg%]?)$/;
+    const [, plus, comma, digits, type] = known.exec(spec ?? "") ?? [];
     const n = digits === undefined ? 6 : +digits;
     const size = Math.abs(value);
     let text = String(size);
@@ -314,12 +316,15 @@
   function view(id) {
     try {
       const m = model(id);
-      if (!Object.hasOwn(VIEWS, m.name)) throw new Error(`the page does not know the widget ${m.name}`);
+      if (!Object.hasOwn(VIEWS, m.name)) {
+        throw new Error(`the page does not know the widget ${m.name}`);
+      }
       const el = VIEWS[m.name](m);
       // Layout traits are CSS properties with another spelling.
       const layout = m.get("layout") ? saved[idOf(m.get("layout"))]?.state : {};
       for (const [key, value] of Object.entries(layout ?? {})) {
-        if (!key.startsWith("_") && value !== null) el.style.setProperty(key.replaceAll("_", "-"), value);
+        if (key.startsWith("_") || value === null) continue;
+        el.style.setProperty(key.replaceAll("_", "-"), value);
       }
       el.classList.add(...(m.get("_dom_classes") ?? []));
       return el;
@@ -344,7 +349,8 @@
   }
 
   // For the tests, and for a reader who opens the console.
-  globalThis.genbook = { model, models, format, known: [...Object.keys(VIEWS), ...LINKS, ...SILENT] };
+  const known = [...Object.keys(VIEWS), ...LINKS, ...SILENT];
+  globalThis.genbook = { model, models, format, known };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
   else start();
 })();

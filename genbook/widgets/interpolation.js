@@ -2,7 +2,7 @@
 // a great circle, and how long the code is on the way.
 
 const STEPS = 9; // of the strip
-const NUDGE = 0.05; // of t, for an arrow key
+const NUDGE = 0.02; // of t, for an arrow key: the slider's step
 
 function lerp(a, b, t) {
   return a.map((x, i) => (1 - t) * x + t * b[i]);
@@ -68,7 +68,7 @@ function render({ model, el }) {
   const paint = tiles(el, shape);
 
   function go(t) {
-    model.set("t", Math.round(clamp(t, 0, 1) * 100) / 100);
+    model.set("t", Math.round(clamp(t, 0, 1) / NUDGE) / Math.round(1 / NUDGE));
     model.save_changes();
   }
 
@@ -76,11 +76,24 @@ function render({ model, el }) {
   const GAP = 4, MARK = 10;
   const stepWidth = (w) => (w - (STEPS - 1) * GAP) / STEPS;
   strip.style.aspectRatio = `${STEPS * shape[1] * 1.1} / ${shape[0] * 1.25}`;
+  const row = make("canvas"); // the strip without its mark: drawn once for each path
+  let drawn = "";
   function drawStrip({ ctx, w, h }) {
     const width = stepWidth(w), height = h - MARK;
-    for (let i = 0; i < STEPS; i++) {
-      paint(ctx, decode(net, path(i / (STEPS - 1))), i * (width + GAP), 0, width, height);
+    const on = ["a", "b", "path"].map((key) => model.get(key));
+    const state = [strip.width, strip.height, ...on].join();
+    if (state !== drawn) {
+      drawn = state;
+      row.width = strip.width;
+      row.height = strip.height;
+      const wall = row.getContext("2d");
+      wall.setTransform(ctx.getTransform());
+      for (let i = 0; i < STEPS; i++) {
+        const pixels = decode(net, path(i / (STEPS - 1)));
+        paint(wall, pixels, i * (width + GAP), 0, width, height);
+      }
     }
+    ctx.drawImage(row, 0, 0, w, h);
     const x = width / 2 + model.get("t") * (w - width);
     ctx.fillStyle = getComputedStyle(el).color;
     ctx.beginPath();
@@ -161,7 +174,8 @@ function render({ model, el }) {
     say("1", right, h - 8, "right");
     const least = lengths.map((v) => signed(Math.min(...v), 1));
     curve.setAttribute("aria-label", `The length of the code on the way: at least ${least[0]} ` +
-      `on the line, ${least[1]} on the circle; √K = ${signed(typical, 1)} is typical of the prior`);
+      `on the line, ${least[1]} on the circle; ` +
+      `√K = ${signed(typical, 1)} is typical of the prior`);
   }
 
   function draw() {
@@ -170,10 +184,10 @@ function render({ model, el }) {
       if (box) paint(box.ctx, images[model.get(key)], 0, 0, box.w, box.h);
       show();
     }
-    const t = model.get("t"), big = fit(digit), row = fit(strip), graph = fit(curve);
-    if (!big || !row || !graph) return;
+    const t = model.get("t"), big = fit(digit), steps = fit(strip), graph = fit(curve);
+    if (!big || !steps || !graph) return;
     paint(big.ctx, decode(net, path(t)), 0, 0, big.w, big.h);
-    drawStrip(row);
+    drawStrip(steps);
     drawCurve(graph);
     const words = `t = ${t.toFixed(2)}, ‖z‖ = ${norm(path(t)).toFixed(2)}`;
     if (said.textContent !== words) said.textContent = words;

@@ -99,7 +99,7 @@ def interpolation(
         value=canvas.t,
         min=0,
         max=1,
-        step=0.05,
+        step=0.02,
         description="t",
         style=narrow,
         layout={"flex": "1 1 15em", "width": "auto"},
@@ -107,7 +107,8 @@ def interpolation(
     ipywidgets.jslink((t, "value"), (canvas, "t"))
     path = ipywidgets.ToggleButtons(
         options=["linear", "spherical"], index=canvas.path, description="path",
-        style={"description_width": "3em", "button_width": "7em"},
+        style={"description_width": "3em", "button_width": "6em"},
+        layout={"width": "auto"},
     )  # fmt: skip
     ipywidgets.jslink((path, "index"), (canvas, "path"))
     wrap = {"flex_flow": "row wrap"}

@@ -27,14 +27,14 @@ function render({ model, el }) {
   el.append(plane, make("div", { className: "gb-decoded" }, digit, said));
 
   const paint = tiles(el, shape);
-  const map = make("canvas"); // the plane without its point: drawn once for each size and theme
+  const map = make("canvas"); // the plane without its point: drawn for a size and a theme
   let drawn = "";
 
   // Between codes and pixels of the plane's canvas.
   const side = () => plane.clientWidth - MARGIN;
   const toX = (z) => MARGIN + (z / limit + 1) / 2 * side();
   const toY = (z) => (1 - z / limit) / 2 * side();
-  const round = (z) => Math.round(clamp(z, -limit, limit) * 100) / 100;
+  const round = (z) => Math.round(clamp(z, -limit, limit) * 20) / 20; // the sliders' steps
   function move(z1, z2) {
     model.set("z1", round(z1));
     model.set("z2", round(z2));
@@ -48,8 +48,9 @@ function render({ model, el }) {
     digits = make("canvas", { width: cell * CELLS, height: cell * CELLS });
     const ctx = digits.getContext("2d");
     for (let i = 0; i < CELLS; i++) for (let j = 0; j < CELLS; j++) {
-      const z = [(2 * (i + 0.5) / CELLS - 1) * limit, (1 - 2 * (j + 0.5) / CELLS) * limit];
-      paint(ctx, decode(net, z), i * cell + gap, j * cell + gap, cell - 2 * gap, cell - 2 * gap);
+      const [z1, z2] = [i + 0.5, CELLS - j - 0.5].map((n) => (2 * n / CELLS - 1) * limit);
+      paint(ctx, decode(net, [z1, z2]), i * cell + gap, j * cell + gap,
+        cell - 2 * gap, cell - 2 * gap);
     }
     return digits;
   }
@@ -62,7 +63,7 @@ function render({ model, el }) {
     map.width = plane.width;
     map.height = plane.height;
     const ctx = map.getContext("2d"), s = side();
-    ctx.setTransform(map.width / plane.clientWidth, 0, 0, map.height / plane.clientHeight, 0, 0);
+    ctx.setTransform(plane.getContext("2d").getTransform());
     ctx.fillStyle = colour(el, "tile");
     ctx.fillRect(MARGIN, 0, s, s);
     ctx.globalAlpha = 0.22;
@@ -71,9 +72,10 @@ function render({ model, el }) {
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
     ctx.font = `600 ${clamp(s / 40, 8, 11)}px ${getComputedStyle(el).fontFamily}`;
+    const hues = Array.from({ length: 10 }, (_, label) => colour(el, `class-${label}`));
     for (let n = 0; n < codes.length / 2; n++) {
       const x = toX(codes[2 * n]), y = toY(codes[2 * n + 1]);
-      ctx.fillStyle = colour(el, labels.length ? `class-${labels[n]}` : "latent");
+      ctx.fillStyle = labels.length ? hues[labels[n]] : colour(el, "latent");
       if (labels.length) ctx.fillText(labels[n], x, y);
       else { ctx.beginPath(); ctx.arc(x, y, 2.2, 0, 7); ctx.fill(); }
     }
@@ -135,7 +137,9 @@ function render({ model, el }) {
   }
   plane.addEventListener("click", follow);
   plane.addEventListener("keydown", (e) => {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[e.key];
+    const way = {
+      ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1],
+    }[e.key];
     if (!way) return;
     e.preventDefault();
     const step = e.shiftKey ? 5 * STEP : STEP;
