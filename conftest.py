@@ -1,6 +1,10 @@
 """What the layers of tests share, the lessons' own run by nbval included."""
 
+import os
+
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: see the Makefile
 
 
 def pytest_collectstart(collector):
