@@ -1,0 +1,258 @@
+"""Measure the book: how fast it trains, runs, builds and moves, and what it weighs.
+
+    python tests/benchmarks/run.py      prints the tables, writes book/benchmarks.md
+
+Nothing here passes or fails: a time depends on the machine, which the page names.
+"""
+
+import contextlib
+import functools
+import gzip
+import http.server
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from playwright.sync_api import Browser  # noqa: E402
+
+from genbook import data, nets, training, vae  # noqa: E402
+from scripts import run_lessons  # noqa: E402
+from tests.site.browser import launch  # noqa: E402
+
+PAGE = ROOT / "book/benchmarks.md"
+LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
+
+
+def by_hand(model, stream, *, steps):
+    """Train as somebody would who had no genbook: Adam, and each term written down."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    history = {"loss": [], "recon": [], "kl": []}
+    model.train()
+    for _ in range(steps):
+        terms = model.loss(next(stream))
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        for name in history:
+            history[name].append(terms[name].item())
+    return history
+
+
+def fit(model, stream, *, steps):
+    """Train with the book's own loop."""
+    return training.fit(model, stream, steps=steps, device="cpu", progress=False)
+
+
+def new_run():
+    """Return a fresh model and stream, the same ones at every call."""
+    torch.manual_seed(0)
+    encoder, decoder = nets.mlp((1, 8, 8), 128, 16), nets.mlp(8, 128, (1, 8, 8))
+    model = vae.VAE(encoder, decoder, latent=8, likelihood=vae.Binomial())
+    generator = torch.Generator().manual_seed(0)
+    stream = training.batches(data.digits().x_train, size=128, generator=generator)
+    return model, stream
+
+
+def measure_fit(pairs: int = 15, steps: int = 300) -> list[list[str]]:
+    """Time both loops in turn, so that both meet the same disturbances."""
+    seconds = {by_hand: [], fit: []}
+    ends = set()
+    for i in range(pairs + 1):
+        for loop in (by_hand, fit) if i % 2 else (fit, by_hand):
+            model, stream = new_run()
+            start = time.perf_counter()
+            history = loop(model, stream, steps=steps)
+            if i:  # the first pair warms up
+                seconds[loop].append(time.perf_counter() - start)
+            ends.add(round(history["loss"][-1], 3))
+    assert len(ends) == 1, f"the two loops trained different models: {ends}"
+    ratios = [b / a for a, b in zip(seconds[by_hand], seconds[fit], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    step = {loop: 1e3 * statistics.median(all) / steps for loop, all in seconds.items()}
+    return [
+        ["by hand, ms a step", f"{step[by_hand]:.3f}"],
+        ["`fit`, ms a step", f"{step[fit]:.3f}"],
+        [
+            "ratio `fit` / by hand, median (quartiles)",
+            f"{middle:.3f} ({low:.3f} … {high:.3f})",
+        ],
+        ["pairs of runs, steps a run", f"{pairs}, {steps}"],
+    ]
+
+
+def measure_lessons() -> list[list[str]]:
+    """Run each lesson as `make lessons` does, without storing it."""
+    rows = []
+    for path in LESSONS:
+        start = time.perf_counter()
+        run_lessons.execute(path)
+        seconds = time.perf_counter() - start
+        rows.append([path.stem, f"{seconds:.0f}", f"{path.stat().st_size / 1e3:.0f}"])
+    return rows
+
+
+def build(folder: Path) -> float:
+    """Build the whole site afresh into `folder`; return the seconds it took."""
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", "--all"]
+    start = time.perf_counter()
+    subprocess.run(
+        [*command, "--path-output", folder, ROOT], check=True, capture_output=True
+    )
+    return time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on loopback; give its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            """Say nothing."""
+
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def measure_weight(browser: Browser, site: Path, address: str) -> list[list[str]]:
+    """Weigh what each page loads: at once, and when it is scrolled to its end."""
+    rows = []
+    for file in sorted(site.rglob("*.html")):
+        name = file.relative_to(site).as_posix()
+        if name.startswith("_") or name in {"genindex.html", "search.html"}:
+            continue
+        page = browser.new_page()
+        bodies: dict[str, bytes] = {}
+
+        def keep(response, bodies=bodies):
+            if response.ok:
+                bodies[response.url] = response.body()
+
+        page.on("response", keep)
+        page.goto(f"{address}/{name}", wait_until="networkidle")
+        at_once = weigh(bodies)
+        for _ in range(60):
+            page.mouse.wheel(0, 1500)
+            page.wait_for_timeout(50)
+        page.wait_for_load_state("networkidle")
+        rows.append([name, *at_once, *weigh(bodies)])
+        page.close()
+    return rows
+
+
+def weigh(bodies: dict[str, bytes]) -> list[str]:
+    """Return the sum of the bodies in kB, as they are and compressed one by one."""
+    plain = sum(map(len, bodies.values()))
+    packed = sum(min(len(b), len(gzip.compress(b))) for b in bodies.values())
+    return [f"{plain / 1e3:.0f}", f"{packed / 1e3:.0f}"]
+
+
+MOVE = """async (slider) => {
+  let figure = slider;
+  while (figure && !figure.querySelector("[data-ms]")) figure = figure.parentElement;
+  if (!figure) return null;
+  const frame = () => new Promise((r) => requestAnimationFrame(r));
+  const times = [];
+  for (let i = 0; i < 120; i++) {
+    const low = +slider.min, high = +slider.max;
+    slider.value = low + ((high - low) * (i % 60)) / 59;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    await frame();
+    await frame();
+    times.push(+figure.querySelector("[data-ms]").dataset.ms);
+  }
+  const name = slider.getAttribute("aria-label") ?? slider.labels[0]?.innerText ?? "";
+  return [name, times.slice(20)];
+}"""
+
+
+def measure_frames(browser: Browser, site: Path, address: str) -> list[list[str]]:
+    """Move every slider of every lesson; each canvas says how long its frame took."""
+    rows = []
+    for path in LESSONS:
+        page = browser.new_page()
+        page.goto(f"{address}/notebooks/{path.stem}.html")
+        page.wait_for_function("document.querySelector('[data-ms]')")
+        for slider in page.locator("main input[type=range]").all():
+            if (moved := slider.evaluate(MOVE)) is None:
+                continue
+            name, times = moved
+            late = statistics.quantiles(times, n=20)[-1]
+            rows.append(
+                [path.stem, name, f"{statistics.median(times):.2f}", f"{late:.2f}"]
+            )
+        page.close()
+    return rows
+
+
+def machine() -> str:
+    """Return the processor and the number of cores; nothing that names the machine."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        named = [line.split(":")[1].strip() for line in lines if "model name" in line]
+        model = named[0] if named else model
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table whose numbers stand at the right."""
+    ruler = ["---"] + ["--:"] * (len(columns) - 1)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [columns, ruler, *rows]) + "\n"
+
+
+def main() -> None:
+    """Measure everything, print it and write the page."""
+    names = ("genbook", "torch", "numpy", "jupyter-book", "Sphinx", "ipywidgets")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    parts = [
+        "# Benchmarks\n",
+        "`make bench` measures the book and writes this page.\n"
+        "Times depend on the machine, so nothing here passes or fails a test.\n",
+        f"Measured on {date.today():%d %B %Y}, on {machine()}.\n"
+        f"Python {platform.python_version()}, {versions}.\n",
+        "## Training: `fit` against a loop by hand\n",
+        "The same VAE, data, batches and seed; the two loops in turn.\n"
+        "The goal is a ratio within 5 %.\n",
+        table(["", "measured"], measure_fit()),
+        "## Lessons, from top to bottom\n",
+        table(["lesson", "seconds", "file, kB"], measure_lessons()),
+    ]
+    with tempfile.TemporaryDirectory() as folder, launch() as browser:
+        seconds = build(Path(folder))
+        site = Path(folder, "_build/html")
+        with served(site) as address:
+            weight = measure_weight(browser, site, address)
+            frames = measure_frames(browser, site, address)
+    parts += [
+        "## The site\n",
+        f"A build from nothing takes {seconds:.0f} s.\n"
+        "What a page loads, in kB; compressed as a server would (gzip).\n",
+        table(["page", "at once", "gzip", "read to its end", "gzip"], weight),
+        "## Figures that move\n",
+        "What a frame takes to compute and to draw after a slider moved, in ms.\n"
+        "The goal is under 16 ms at the 95th percentile.\n",
+        table(["lesson", "slider", "median", "95th percentile"], frames),
+    ]
+    text = "\n".join(parts)
+    PAGE.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
