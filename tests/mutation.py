@@ -259,16 +259,12 @@ def _child(root: Path, modules: tuple[str, ...]) -> None:
         print(f"imported {genbook.__file__} rather than the copy in {root}")
         sys.exit(9)
     torch.set_num_threads(1)
-    tests = [f"tests/test_{name}.py" for name in modules]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they cost half of a short run
+    plugins = ["-p", "_hypothesis_pytestplugin", "-p", "no:cacheprovider"]
     options = ["-x", "-q", "--tb=line", f"--rootdir={root}", "-c", os.devnull]
-    plugins = [
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:nbval",
-        "--hypothesis-profile=mutation",
-    ]
-    sys.exit(pytest.main([*options, *plugins, *tests]))
+    tests = [f"tests/test_{name}.py" for name in modules]
+    profile = "--hypothesis-profile=mutation"
+    sys.exit(pytest.main([*plugins, *options, profile, *tests]))
 
 
 def check(mutant: Mutant) -> str:
