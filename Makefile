@@ -31,18 +31,18 @@ lab: $(STAMP)  ## open the lessons in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
 lessons: $(STAMP)  ## re-execute all lessons in place (or LESSON=notebooks/03_vae.ipynb)
-	$(BIN)/python scripts/run_lessons.py $(LESSON)
+	$(BIN)/python -m scripts.run_lessons $(LESSON)
 
 test: $(STAMP)  ## every check of the book, in a real browser too
-	@$(BIN)/python scripts/ensure_chromium.py
+	@$(BIN)/python -m scripts.ensure_chromium
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-colab: $(COLAB)/installed  ## run the lessons beside Colab's versions
 	@$(COLAB)/bin/python -m pytest tests/colab notebooks $(ARGS)
 
 bench: $(STAMP)  ## measure speed and weight; writes book/benchmarks.md
-	@$(BIN)/python scripts/ensure_chromium.py
-	@$(BIN)/python tests/benchmarks/run.py
+	@$(BIN)/python -m scripts.ensure_chromium
+	@$(BIN)/python -m tests.benchmarks.run
 
 format: $(STAMP)  ## put code and notebooks in order
 	$(BIN)/ruff format .

@@ -1,7 +1,7 @@
 """Run lessons from top to bottom and store what they print and draw, in place.
 
-    python scripts/run_lessons.py                            all of them
-    python scripts/run_lessons.py notebooks/03_vae.ipynb     these
+    python -m scripts.run_lessons                            all of them
+    python -m scripts.run_lessons notebooks/03_vae.ipynb     these
 
 Running twice changes nothing: no time is recorded, the kernel's version is left out,
 and widgets, which are born with random ids, are numbered in order.

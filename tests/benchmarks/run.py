@@ -1,37 +1,31 @@
 """Measure the book: how fast it trains, runs, builds and moves, and what it weighs.
 
-    python tests/benchmarks/run.py      prints the tables, writes book/benchmarks.md
+    python -m tests.benchmarks.run      prints the tables, writes book/benchmarks.md
 
 Nothing here passes or fails: a time depends on the machine, which the page names.
 """
 
 import contextlib
-import functools
 import gzip
-import http.server
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+from playwright.sync_api import Browser
+
+from genbook import data, nets, training, vae
+from scripts import run_lessons
+from tests.site.book import build
+from tests.site.browser import launch
+from tests.site.visit import serve
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from playwright.sync_api import Browser  # noqa: E402
-
-from genbook import data, nets, training, vae  # noqa: E402
-from scripts import run_lessons  # noqa: E402
-from tests.site.browser import launch  # noqa: E402
-
 PAGE = ROOT / "book/benchmarks.md"
 LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
@@ -104,31 +98,6 @@ def measure_lessons() -> list[list[str]]:
     return rows
 
 
-def build(folder: Path) -> float:
-    """Build the whole site afresh into `folder`; return the seconds it took."""
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", "--all"]
-    start = time.perf_counter()
-    subprocess.run(
-        [*command, "--path-output", folder, ROOT], check=True, capture_output=True
-    )
-    return time.perf_counter() - start
-
-
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on loopback; give its address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            """Say nothing."""
-
-    handler = functools.partial(Quiet, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 def measure_weight(browser: Browser, site: Path, address: str) -> list[list[str]]:
     """Weigh what each page loads: at once, and when it is scrolled to its end."""
     rows = []
@@ -144,7 +113,7 @@ def measure_weight(browser: Browser, site: Path, address: str) -> list[list[str]
                 bodies[response.url] = response.body()
 
         page.on("response", keep)
-        page.goto(f"{address}/{name}", wait_until="networkidle")
+        page.goto(f"{address}{name}", wait_until="networkidle")
         at_once = weigh(bodies)
         for _ in range(60):
             page.mouse.wheel(0, 1500)
@@ -186,7 +155,7 @@ def measure_frames(browser: Browser, site: Path, address: str) -> list[list[str]
     rows = []
     for path in LESSONS:
         page = browser.new_page()
-        page.goto(f"{address}/notebooks/{path.stem}.html")
+        page.goto(f"{address}notebooks/{path.stem}.html")
         page.wait_for_function("document.querySelector('[data-ms]')")
         for slider in page.locator("main input[type=range]").all():
             if (moved := slider.evaluate(MOVE)) is None:
@@ -234,9 +203,12 @@ def main() -> None:
         table(["lesson", "seconds", "file, kB"], measure_lessons()),
     ]
     with tempfile.TemporaryDirectory() as folder, launch() as browser:
-        seconds = build(Path(folder))
+        start = time.perf_counter()
+        code, said = build(ROOT, Path(folder))
+        seconds = time.perf_counter() - start
+        assert code == 0, said
         site = Path(folder, "_build/html")
-        with served(site) as address:
+        with serve(site) as address:
             weight = measure_weight(browser, site, address)
             frames = measure_frames(browser, site, address)
     parts += [
