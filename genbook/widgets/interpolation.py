@@ -91,7 +91,7 @@ def interpolation(
             index=getattr(canvas, key),
             description=description,
             style=narrow,
-            layout={"width": "14em"},
+            layout={"width": "11em"},
         )
         ipywidgets.jslink((menu, "index"), (canvas, key))
         menus.append(menu)

@@ -71,7 +71,7 @@ function render({ model, el }) {
     ctx.globalAlpha = 1;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
-    ctx.font = `600 ${clamp(s / 40, 8, 11)}px ${getComputedStyle(el).fontFamily}`;
+    ctx.font = `600 ${clamp(s / 38, 9, 11)}px system-ui, sans-serif`; // legible when small
     const hues = Array.from({ length: 10 }, (_, label) => colour(el, `class-${label}`));
     for (let n = 0; n < codes.length / 2; n++) {
       const x = toX(codes[2 * n]), y = toY(codes[2 * n + 1]);
