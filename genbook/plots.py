@@ -228,7 +228,7 @@ def surface(
     x, y = [round(v, 3) for v in x], [round(v, 3) for v in y]
     px, py, pz = ([round(p, 3)] for p in point)
     model, truth, ink = COLORS["model"], COLORS["truth"], COLORS["ink"]
-    shades = [[0, TILE[0]], [1, model]]
+    shades = [[0, COLORS["noise"]], [1, model]]
     hover = f"{names[0]} = %{{x}}<br>{names[1]} = %{{y}}<br>%{{z}} nats<extra></extra>"
     hill = go.Surface(
         x=x, y=y, z=rounded, colorscale=shades, showscale=False, hovertemplate=hover
@@ -252,16 +252,27 @@ def surface(
         hovertemplate=hover,
     )
     axes = {
-        f"{k}axis": {"title": {"text": name}, "gridcolor": ink, "showbackground": False}
+        f"{k}axis": {
+            "title": {"text": name},
+            "gridcolor": COLORS["noise"],
+            "showbackground": False,
+        }
         for k, name in zip("xyz", names, strict=True)
     }
     layout = {
         "template": {},
-        "scene": {**axes, "camera": {"eye": {"x": 1.5, "y": -1.6, "z": 0.6}}},
+        "scene": {
+            **axes,
+            "aspectratio": {"x": 1.3, "y": 1.3, "z": 0.8},
+            "camera": {
+                "eye": {"x": 1.3, "y": -1.5, "z": 0.3},
+                "center": {"x": 0, "y": 0, "z": -0.15},
+            },
+        },
         "font": {"color": ink},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-        "height": 420,
+        "height": 400,
         "showlegend": False,
         "meta": {"alt": alt},
     }
