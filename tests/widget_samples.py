@@ -3,23 +3,14 @@
 import torch
 from torch import nn
 
-QUESTIONS = [
-    {
-        "question": "Is a KL of 0 <em>not</em> a perfect posterior?",
-        "answers": [
-            {"text": "It is.", "correct": False, "reason": "It is <em>the prior</em>."},
-            {"text": "Right: σ² = 1.", "correct": True, "reason": "The code is noise."},
-            {"text": "Both.", "correct": False, "reason": "One of them, at most."},
-        ],
-    },
-    {
-        "question": "1 &lt; 2?",
-        "answers": [
-            {"text": "Yes.", "correct": True, "reason": "By one."},
-            {"text": "No.", "correct": False, "reason": "Count again."},
-        ],
-    },
-]
+QUESTIONS = {
+    "Is a KL of 0 <em>not</em> a perfect posterior?": [
+        ("It is.", False, "It is <em>the prior</em>."),
+        ("Right: σ² = 1.", True, "The code is noise."),
+        ("Both.", False, "One of them, at most."),
+    ],
+    "1 &lt; 2?": [("Yes.", True, "By one."), ("No.", False, "Count again.")],
+}
 
 
 def decoder(k: int, pixels: int = 64) -> nn.Sequential:

@@ -20,9 +20,6 @@ class Quiz(anywidget.AnyWidget):
     _css = style("figure.css", "quiz.css")
     questions = traitlets.List(traitlets.Dict()).tag(sync=True)
 
-    def __init__(self, questions: Sequence[Mapping]):
-        super().__init__(questions=_checked(questions))
-
     def __repr__(self) -> str:
         asked = [
             f"{i}. {_plain(q['question'])}" for i, q in enumerate(self.questions, 1)
@@ -30,58 +27,51 @@ class Quiz(anywidget.AnyWidget):
         return "Quiz. " + " ".join(asked)
 
 
-def quiz(questions: Sequence[Mapping]) -> Panel:
+def quiz(questions: Mapping[str, Sequence[tuple[str, bool, str]]]) -> Panel:
     """Return a quiz as a figure of the book.
 
-    Each question is ``{"question": str, "answers": [{"text": str, "correct": bool,
-    "reason": str}, …]}`` with exactly one correct answer; the reason is shown once the
-    answer is picked. Texts may hold em, strong, code, sub and sup tags; a bare < or &
-    is written ``&lt;`` and ``&amp;``.
+    Each question has its answers: ``(text, whether it is right, the reason)``, exactly
+    one of them right; the reason is shown once the answer is picked. Texts may hold
+    em, strong, code, sub and sup tags; a bare < or & is written ``&lt;``, ``&amp;``.
 
-    Raises ``ValueError`` for an empty quiz, a missing or unknown key, an empty text,
-    fewer than two answers, other than one correct answer, or another tag.
+    Raises ``ValueError`` for an empty quiz, an answer that is not such a triple, an
+    empty text, fewer than two answers, other than one right answer, or another tag.
     """
-    questions = Quiz(questions)
-    return Panel([questions], alt=repr(questions))
-
-
-def _checked(questions: Sequence[Mapping]) -> list[dict]:
     if not questions:
         raise ValueError("questions: expected at least one, got none")
-    for i, question in enumerate(questions, 1):
-        where = f"question {i}"
-        _keys(question, {"question", "answers"}, where)
-        _text(question["question"], where)
-        answers = question["answers"]
-        if len(answers) < 2:
-            raise ValueError(
-                f"{where}: expected two or more answers, got {len(answers)}"
-            )
-        for j, answer in enumerate(answers, 1):
-            _keys(answer, {"text", "correct", "reason"}, f"{where}, answer {j}")
-            _text(answer["text"], f"{where}, answer {j}")
-            _text(answer["reason"], f"{where}, reason {j}")
-        right = sum(bool(answer["correct"]) for answer in answers)
-        if right != 1:
-            raise ValueError(f"{where}: expected one correct answer, got {right}")
-    return [
-        {**question, "answers": [dict(answer) for answer in question["answers"]]}
-        for question in questions
+    checked = [
+        {"question": _text(text, f"question {i}"), "answers": _answers(answers, i)}
+        for i, (text, answers) in enumerate(questions.items(), 1)
     ]
+    canvas = Quiz(questions=checked)
+    return Panel([canvas], alt=repr(canvas))
 
 
-def _keys(item: Mapping, expected: set[str], where: str) -> None:
-    if set(item) != expected:
+def _answers(answers: Sequence[tuple[str, bool, str]], i: int) -> list[dict]:
+    if len(answers) < 2:
         raise ValueError(
-            f"{where}: expected the keys {sorted(expected)}, got {sorted(item)}"
+            f"question {i}: expected two or more answers, got {len(answers)}"
         )
+    checked = []
+    for j, answer in enumerate(answers, 1):
+        where = f"question {i}, answer {j}"
+        if len(answer) != 3 or not isinstance(answer[1], bool):
+            raise ValueError(f"{where}: expected (text, bool, reason), got {answer!r}")
+        text, correct, reason = answer
+        text, reason = _text(text, where), _text(reason, f"{where}, reason")
+        checked.append({"text": text, "correct": correct, "reason": reason})
+    right = sum(answer["correct"] for answer in checked)
+    if right != 1:
+        raise ValueError(f"question {i}: expected one right answer, got {right}")
+    return checked
 
 
-def _text(text: str, where: str) -> None:
+def _text(text: str, where: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{where}: expected a text, got {text!r}")
     for tag in OTHER_TAG.findall(text):
         raise ValueError(f"{where}: expected no tag but {', '.join(INLINE)}, got {tag}")
+    return text
 
 
 def _plain(text: str) -> str:

@@ -213,32 +213,28 @@ def test_interpolation_refuses(said):
     assert said in str(error.value)
 
 
-def question(*answers: dict, **changed: object) -> list[dict]:
-    """Return a quiz of one question."""
-    return [{"question": "Why?", "answers": list(answers)} | changed]
-
-
-YES = {"text": "Yes", "correct": True, "reason": "It is so."}
-NO = {"text": "No", "correct": False, "reason": "It is not."}
+YES, NO = ("Yes", True, "It is so."), ("No", False, "It is not.")
 BAD_QUIZZES = {
-    "questions: expected at least one, got none": [],
-    "question 1: expected one correct answer, got 2": question(YES, YES),
-    "question 1: expected one correct answer, got 0": question(NO, NO),
-    "question 1: expected two or more answers, got 1": question(YES),
-    "question 1: expected the keys ['answers', 'question'], got": question(
-        YES, NO, hint="x"
-    ),
-    "question 1, answer 2: expected the keys ['correct', 'reason', 'text'], got": (
-        question(YES, {"text": "No", "correct": False})
-    ),
-    "question 1, reason 2: expected a text, got ' '": question(
-        YES, NO | {"reason": " "}
-    ),
-    "question 1: expected a text, got 3": question(YES, NO, question=3),
-    "got <script>": question(YES, NO, question="<script>alert(1)</script>"),
-    "got <img src=x onerror=y>": question(YES | {"text": "<img src=x onerror=y>"}, NO),
-    "got <em onclick=y>": question(YES, NO | {"text": "<em onclick=y>a</em>"}),
-    "got < 2": question(YES, NO, question="1 < 2"),
+    "questions: expected at least one, got none": {},
+    "question 1: expected one right answer, got 2": {"Why?": [YES, YES]},
+    "question 1: expected one right answer, got 0": {"Why?": [NO, NO]},
+    "question 1: expected two or more answers, got 1": {"Why?": [YES]},
+    "question 1, answer 2: expected (text, bool, reason), got ('No', False)": {
+        "Why?": [YES, ("No", False)]
+    },
+    "question 1, answer 2: expected (text, bool, reason), got ('No', 0, 'x')": {
+        "Why?": [YES, ("No", 0, "x")]
+    },
+    "question 1, answer 2, reason: expected a text, got ' '": {
+        "Why?": [YES, ("No", False, " ")]
+    },
+    "question 2: expected a text, got 3": {"Why?": [YES, NO], 3: [YES, NO]},
+    "got <script>": {"<script>alert(1)</script>": [YES, NO]},
+    "got <img src=x onerror=y>": {
+        "Why?": [("<img src=x onerror=y>", True, "It is so."), NO]
+    },
+    "got <em onclick=y>": {"Why?": [YES, ("<em onclick=y>a</em>", False, "No.")]},
+    "got < 2": {"1 < 2": [YES, NO]},
 }
 
 
