@@ -131,7 +131,13 @@ def test_quiz_reads_as_text():
     assert panel.alt == (
         "Quiz. 1. Is a KL of 0 not a perfect posterior? 2. 1 < 2?"
     )  # fmt: skip
-    assert panel.children[0].questions == QUESTIONS
+    assert panel.children[0].questions[1] == {
+        "question": "1 &lt; 2?",
+        "answers": [
+            {"text": "Yes.", "correct": True, "reason": "By one."},
+            {"text": "No.", "correct": False, "reason": "Count again."},
+        ],
+    }
 
 
 def relu_at_the_end():
