@@ -31,10 +31,12 @@
     };
     for (const name of Object.keys({ xaxis: 0, yaxis: 0, ...layout }))
       if (/^[xy]axis\d*$/.test(name)) out[name] = { ...layout[name], ...axis };
-    for (const name of Object.keys(layout).filter((n) => /^scene\d*$/.test(n))) {
+    // A scene without settings of its own is not named in the layout.
+    for (const name of Object.keys({ scene: 0, ...layout })) {
+      if (!/^scene\d*$/.test(name)) continue;
       out[name] = { ...layout[name], bgcolor: "rgba(0,0,0,0)" };
       for (const a of ["xaxis", "yaxis", "zaxis"])
-        out[name][a] = { ...layout[name][a], ...axis, backgroundcolor: "rgba(0,0,0,0)" };
+        out[name][a] = { ...layout[name]?.[a], ...axis, backgroundcolor: "rgba(0,0,0,0)" };
     }
     return out;
   };
