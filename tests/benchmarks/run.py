@@ -21,7 +21,7 @@ from playwright.sync_api import Browser
 
 from genbook import data, nets, training, vae
 from scripts import run_lessons
-from tests.site.book import build
+from tests.site.book import build, pages
 from tests.site.browser import launch
 from tests.site.visit import serve
 
@@ -101,34 +101,29 @@ def measure_lessons() -> list[list[str]]:
 def measure_weight(browser: Browser, site: Path, address: str) -> list[list[str]]:
     """Weigh what each page loads: at once, and when it is scrolled to its end."""
     rows = []
-    for file in sorted(site.rglob("*.html")):
-        name = file.relative_to(site).as_posix()
-        if name.startswith("_") or name in {"genindex.html", "search.html"}:
-            continue
+    for name in [page for page in pages() if page != "index.html"]:
         page = browser.new_page()
-        bodies: dict[str, bytes] = {}
-
-        def keep(response, bodies=bodies):
-            if response.ok:
-                bodies[response.url] = response.body()
-
-        page.on("response", keep)
-        page.goto(f"{address}{name}", wait_until="networkidle")
-        at_once = weigh(bodies)
+        asked: set[str] = set()
+        page.on("request", lambda request, asked=asked: asked.add(request.url))
+        page.goto(address + name, wait_until="networkidle")
+        page.wait_for_timeout(1000)  # what scripts load once the page stands
+        at_once = weigh(site, asked, address)
         for _ in range(60):
             page.mouse.wheel(0, 1500)
             page.wait_for_timeout(50)
         page.wait_for_load_state("networkidle")
-        rows.append([name, *at_once, *weigh(bodies)])
+        rows.append([name, *at_once, *weigh(site, asked, address)])
         page.close()
     return rows
 
 
-def weigh(bodies: dict[str, bytes]) -> list[str]:
-    """Return the sum of the bodies in kB, as they are and compressed one by one."""
-    plain = sum(map(len, bodies.values()))
-    packed = sum(min(len(b), len(gzip.compress(b))) for b in bodies.values())
-    return [f"{plain / 1e3:.0f}", f"{packed / 1e3:.0f}"]
+def weigh(site: Path, urls: set[str], address: str) -> list[str]:
+    """Return what these files of the site weigh in kB, plain and compressed."""
+    inside = [url for url in urls if url.startswith(address)]
+    files = {url.removeprefix(address).partition("?")[0] for url in inside}
+    bodies = [(site / file).read_bytes() for file in files if (site / file).is_file()]
+    packed = [min(len(body), len(gzip.compress(body))) for body in bodies]
+    return [f"{sum(map(len, bodies)) / 1e3:.0f}", f"{sum(packed) / 1e3:.0f}"]
 
 
 MOVE = """async (slider) => {
