@@ -390,6 +390,27 @@ def test_the_anywidget_protocol(show):
     assert buttons.first.evaluate(spacing) == "3px"
 
 
+def test_who_does_not_listen_any_more_is_not_told(show):
+    """A listener can be taken off alone, with its event, or with all."""
+    slider = ipw.IntSlider()
+    page = show(slider)
+    told = page.evaluate(
+        """(id) => {
+          const m = genbook.model(id), told = [];
+          const one = () => told.push("one"), two = () => told.push("two");
+          let n = 0;
+          const change = () => { told.push(++n); m.set("value", n); };
+          m.on("change:value", one); m.on("change:value change", two); change();
+          m.off("change:value", one); change();
+          m.off("change:value"); change();
+          m.off(); change();
+          return told;
+        }""",
+        slider.model_id,
+    )
+    assert told == [1, "one", "two", "two", 2, "two", "two", 3, "two", 4]
+
+
 class Broken(anywidget.AnyWidget):
     """A widget that throws."""
 
@@ -635,6 +656,9 @@ def test_quiz_gives_its_reasons(show):
         assert reason.replace("<em>", "").replace("</em>", "") in said
         assert ("Right" in said) == correct
         assert ("Not this one" in said) != correct
+        line = reasons.first.evaluate("(e) => getComputedStyle(e).borderLeftColor")
+        hue = palette.COLORS["truth"] if correct else palette.CLASSES[5]
+        assert line == f"rgb{tuple(bytes.fromhex(hue[1:]))}"
         page.keyboard.press("ArrowDown")
     assert reasons.nth(1).inner_text() == ""
     assert page.locator("em").first.inner_text() == "not"
