@@ -24,7 +24,7 @@ book: $(STAMP)  ## build the static site from the stored outputs
 
 serve: $(STAMP)  ## build the site, serve it and rebuild what you change
 	@$(BIN)/jupyter-book config sphinx .
-	$(BIN)/sphinx-autobuild . _build/serve -a --port 0 --open-browser \
+	PYTHONPATH=book/_ext $(BIN)/sphinx-autobuild . _build/serve -a --port 0 --open-browser \
 	    --ignore '*/.*' --ignore '*/_build/*' --ignore '*/conf.py'
 
 lab: $(STAMP)  ## open the lessons in JupyterLab
