@@ -30,7 +30,7 @@ CLASSES = [
 ]
 
 # A digit is light ink on a dark tile, on the light page as on the dark one.
-TILE = ("#141a26", "#f4efe6")
+TILE = ("#1f2838", "#f4efe6")
 
 
 def css() -> str:

@@ -115,10 +115,16 @@ def tiles(
     ``vmin`` is no ink and ``vmax`` full ink. Small images are enlarged smoothly:
     8×8 pixels show the stroke better than 64 squares do. With an ``extent`` (left,
     right, bottom, top) the wall is a map in the coordinates of ``ax``, which stay.
-    Raises ``ValueError`` if ``x`` is empty or has another shape.
+    Raises ``ValueError`` if ``x`` is empty, has another shape or holds NaN, for no
+    column, and unless vmin < vmax.
     """
     if not len(x) or x.dim() not in (3, 4) or (x.dim() == 4 and x.shape[1] != 1):
         raise ValueError(f"images: expected (N, [1,] H, W), got {tuple(x.shape)}")
+    if columns < 1 or not vmin < vmax or not x.isfinite().all():
+        raise ValueError(
+            f"images: expected finite pixels, columns ≥ 1 and vmin < vmax, got "
+            f"columns={columns}, vmin={vmin}, vmax={vmax}"
+        )
     x = x.detach().float().cpu().reshape(len(x), 1, *x.shape[-2:])
     scale = max(1, 64 // x.shape[-1])
     x = F.interpolate((x - vmin) / (vmax - vmin), scale_factor=scale, mode="bicubic")
@@ -147,7 +153,7 @@ def images(
 
     ``rows`` names the rows at their left. See ``tiles`` for the rest.
     """
-    n = math.ceil(len(x) / columns)
+    n = math.ceil(len(x) / max(columns, 1))
     if rows and len(rows) != n:
         raise ValueError(f"rows: expected {n} names, one a row, got {len(rows)}")
     label = 0.15 + 0.08 * max(map(len, rows)) if rows else 0  # inches for the names
@@ -169,7 +175,12 @@ def curves(
     smooth: int = 25,
     ylabel: str = "nats per image",
 ) -> Figure:
-    """Return training curves, one small plot a term, faint raw and bold averaged."""
+    """Return training curves, one small plot a term, faint raw and bold averaged.
+
+    Raises ``ValueError`` if there is no term or a term has no values.
+    """
+    if not history or not all(history.values()):
+        raise ValueError(f"history: expected values for each term, got {history}")
     fig, axes = figure(1, len(history), alt=alt, height=2.2, squeeze=False)
     for ax, (name, values) in zip(axes[0], history.items(), strict=True):
         y = np.asarray(values)
@@ -178,7 +189,8 @@ def curves(
         ax.plot(y, color=COLORS["model"], alpha=0.25, lw=0.7)
         ax.plot(np.arange(len(mean)) + window // 2, mean, color=COLORS["model"])
         low, high = y.min(), np.quantile(y[len(y) // 50 :], 0.99)
-        ax.set_ylim(low - 0.05 * (high - low), high + 0.15 * (high - low))
+        if high > low:
+            ax.set_ylim(low - 0.05 * (high - low), high + 0.15 * (high - low))
         ax.set_title(name)
         ax.set_xlabel("step")
     axes[0, 0].set_ylabel(ylabel)

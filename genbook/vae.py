@@ -47,19 +47,23 @@ class Binomial:
     """
 
     def __init__(self, total: int = 16):
-        if total < 1:
-            raise ValueError(f"total: expected a count of at least 1, got {total}")
+        if total < 1 or total != int(total):
+            raise ValueError(
+                f"total: expected a whole count of at least 1, got {total}"
+            )
         self.total = total
 
     def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
         """Return log p(x|z) per pixel, in nats, in the shape of ``logits``.
 
-        Raises ``ValueError`` if a pixel lies outside 0…total or is NaN.
+        Raises ``ValueError`` if a pixel is not a whole number in 0…total.
         """
         low, high = x.aminmax()
-        if not (low >= 0 and high <= self.total):
+        if not (low >= 0 and high <= self.total and (x == x.round()).all()):
+            whole = "" if (x == x.round()).all() else ", some not whole"
             raise ValueError(
-                f"pixels: expected counts in 0 … {self.total}, got {low:g} … {high:g}"
+                f"pixels: expected whole counts in 0 … {self.total}, "
+                f"got {low:g} … {high:g}{whole}"
             )
         n = torch.tensor(float(self.total), dtype=x.dtype, device=x.device)
         log_choose = torch.lgamma(n + 1) - torch.lgamma(x + 1) - torch.lgamma(n - x + 1)
@@ -153,6 +157,9 @@ class VAE(nn.Module):
     likelihood  ``Binomial``, ``Bernoulli`` or ``Gaussian``
     beta        weight of the KL term in the loss; 1 gives the ELBO, other values the
                 β-VAE (Higgins et al. 2017)
+
+    ``shape`` is then the shape of one image. Raises ``ValueError`` for a decoder that
+    does not take codes of this length, latent < 1, or a negative beta.
     """
 
     def __init__(
@@ -165,21 +172,28 @@ class VAE(nn.Module):
         beta: float = 1.0,
     ):
         super().__init__()
-        if beta < 0:
+        if not beta >= 0:
             raise ValueError(f"beta: expected a weight of at least 0, got {beta}")
+        if latent < 1:
+            raise ValueError(f"latent: expected at least 1 dimension, got {latent}")
         self.encoder, self.decoder = encoder, decoder
         self.latent, self.likelihood, self.beta = latent, likelihood, beta
+        try:
+            with torch.no_grad():
+                code = next(decoder.parameters()).new_zeros(1, latent)
+                self.shape = tuple(decoder(code).shape[1:])
+        except RuntimeError as error:
+            raise ValueError(
+                f"decoder: expected one that takes codes of {latent} numbers: {error}"
+            ) from error
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and logvar of q(z|x), each (B, K).
 
-        Raises ``ValueError`` for no image at all, for NaN or infinity, and for an
-        encoder that does not return 2K numbers an image.
+        Raises ``ValueError`` for images of another shape, for none at all, for NaN or
+        infinity, and for an encoder that does not return 2K numbers an image.
         """
-        if len(x) == 0 or not x.isfinite().all():
-            raise ValueError(
-                f"x: expected one finite image or more, got {_describe(x)}"
-            )
+        self._check(x)
         out = self.encoder(self.likelihood.scale(x))
         if out.shape != (len(x), 2 * self.latent):
             raise ValueError(
@@ -189,18 +203,21 @@ class VAE(nn.Module):
         return out.chunk(2, dim=-1)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return the mean image of p(x|z), (…, K) -> (…, *shape)."""
+        """Return the mean image of p(x|z), (…, K) -> (…, *shape).
+
+        Raises ``ValueError`` for codes of another length.
+        """
+        if z.shape[-1] != self.latent:
+            raise ValueError(
+                f"z: expected codes (…, {self.latent}), got {tuple(z.shape)}"
+            )
         return self.likelihood.mean(self.decoder(z))
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z) in nats: x (B, …) and z (…, B, K) give (…, B)."""
-        out = self.decoder(z)
-        if out.shape[z.dim() - 1 :] != x.shape[1:]:
-            raise ValueError(
-                f"x: expected images of shape {tuple(out.shape[z.dim() - 1 :])}, "
-                f"got {_describe(x)}"
-            )
-        return self.likelihood.log_prob(x, out).flatten(z.dim() - 1).sum(-1)
+        self._check(x)
+        log_prob = self.likelihood.log_prob(x, self.decoder(z))  # (…, B, *shape)
+        return log_prob.flatten(z.dim() - 1).sum(-1)
 
     def loss(
         self, x: Tensor, *, generator: torch.Generator | None = None
@@ -247,6 +264,13 @@ class VAE(nn.Module):
         """Return standard normal noise (*size, K): a draw from the prior p(z)."""
         weight = next(self.decoder.parameters())
         return _randn((*size, self.latent), weight, generator)
+
+    def _check(self, x: Tensor) -> None:
+        if x.shape[1:] != self.shape or len(x) == 0 or not x.isfinite().all():
+            raise ValueError(
+                f"x: expected finite images of shape {self.shape}, one or more, "
+                f"got {_describe(x)}"
+            )
 
 
 def _randn(shape: tuple, like: Tensor, generator: torch.Generator | None) -> Tensor:

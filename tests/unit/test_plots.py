@@ -193,6 +193,26 @@ def test_a_surface_carries_its_alt_text_and_stable_numbers():
             r"rows: expected 2 names, one a row, got 1",
         ),
         (
+            lambda: plots.images(torch.rand(4, 8, 8), alt="a", columns=0),
+            r"images: expected finite pixels, columns ≥ 1 .* got columns=0",
+        ),
+        (
+            lambda: plots.images(torch.rand(4, 8, 8), alt="a", vmin=1, vmax=1),
+            r"images: expected .* vmin < vmax, got .* vmin=1, vmax=1",
+        ),
+        (
+            lambda: plots.images(torch.full((4, 8, 8), torch.nan), alt="a"),
+            r"images: expected finite pixels",
+        ),
+        (
+            lambda: plots.curves({}, alt="a"),
+            r"history: expected values for each term, got {}",
+        ),
+        (
+            lambda: plots.curves({"loss": []}, alt="a"),
+            r"history: expected values for each term, got {'loss': \[\]}",
+        ),
+        (
             lambda: plots.classes(None, torch.rand(4, 3), torch.zeros(4)),
             r"points: expected \(N, 2\) and N labels, got \(4, 3\) and 4",
         ),

@@ -395,32 +395,55 @@ def wrong_encoder():
         ),
         (
             lambda: lg.draw(0).elbo(torch.zeros(0, lg.D)),
-            r"x: expected one finite image or more, got shape \(0, 4\)",
+            r"x: expected finite images .*, one or more, got shape \(0, 4\)",
         ),
         (
             lambda: lg.draw(0).loss(torch.full((3, lg.D), math.nan)),
-            r"x: expected one finite image or more, got .* NaN",
+            r"x: expected finite images .*, got .* NaN",
         ),
         (
             lambda: lg.draw(0).iwae(torch.full((3, lg.D), math.inf), k=2),
-            r"x: expected one finite image or more, got .* inf",
+            r"x: expected finite images .*, got .* inf",
+        ),
+        (
+            lambda: vae.Binomial().log_prob(torch.tensor([0.5]), torch.zeros(1)),
+            r"expected whole counts in 0 … 16, got 0.5 … 0.5, some not whole",
+        ),
+        (lambda: vae.Binomial(2.5), r"total: expected a whole count .*, got 2.5"),
+        (
+            lambda: vae.VAE(None, None, latent=0, likelihood=None),
+            r"latent: expected at least 1 dimension, got 0",
+        ),
+        (
+            lambda: vae.VAE(None, None, latent=1, likelihood=None, beta=math.nan),
+            r"beta: expected .* at least 0, got nan",
+        ),
+        (
+            lambda: vae.VAE(
+                nets.mlp(4, 6), nets.mlp(2, 4), latent=3, likelihood=vae.Gaussian(1)
+            ),
+            r"decoder: expected one that takes codes of 3 numbers",
+        ),
+        (
+            lambda: lg.draw(0).decode(torch.zeros(5, lg.K + 1)),
+            rf"z: expected codes \(…, {lg.K}\), got \(5, {lg.K + 1}\)",
         ),
         (wrong_encoder, r"encoder: expected .*\(5, 4\), got \(5, 3\)"),
         (
             lambda: lg.draw(0).log_likelihood(torch.zeros(5, 3), torch.zeros(5, lg.K)),
-            r"x: expected images of shape \(4,\), got shape \(5, 3\)",
+            r"x: expected finite images of shape \(4,\), .* got shape \(5, 3\)",
         ),
         (
             lambda: vae.Binomial().log_prob(torch.tensor([-1.0]), torch.zeros(1)),
-            r"expected counts in 0 … 16, got -1",
+            r"expected whole counts in 0 … 16, got -1",
         ),
         (
             lambda: vae.Binomial().log_prob(torch.tensor([math.nan]), torch.zeros(1)),
-            r"expected counts in 0 … 16, got nan",
+            r"expected whole counts in 0 … 16, got nan",
         ),
         (
             lambda: vae.Bernoulli().log_prob(torch.tensor([2.0]), torch.zeros(1)),
-            r"expected counts in 0 … 1, got 2",
+            r"expected whole counts in 0 … 1, got 2",
         ),
     ],
 )
