@@ -442,20 +442,25 @@ def interpolation(k=8):
     return widgets.interpolation(net, codes, images, names=["p", "q", "r"]), net, codes
 
 
-def shows(page, selector, net, z):
-    """Compare a canvas with what torch decodes at z, enlarged by torch."""
+def pixels_of(page, selector):
+    """Return a canvas as (H, W, 3), 0…255."""
     frame(page)
-    size = page.locator(selector).evaluate("(c) => [c.height, c.width]")
-    pixels = page.locator(selector).evaluate(
+    rgba, size = page.locator(selector).evaluate(
         """(c) => {
           const copy = new OffscreenCanvas(c.width, c.height);
           const ctx = copy.getContext("2d", { willReadFrequently: true });
           ctx.drawImage(c, 0, 0);
-          const all = ctx.getImageData(0, 0, c.width, c.height).data;
-          return [...all].filter((_, i) => i % 4 === 1);
+          const { data } = ctx.getImageData(0, 0, c.width, c.height);
+          return [[...data], [c.height, c.width, 4]];
         }"""
     )
-    got = torch.tensor(pixels, dtype=torch.float).reshape(size)
+    return np.array(rgba, dtype=float).reshape(size)[..., :3]
+
+
+def shows(page, selector, net, z):
+    """Compare a canvas with what torch decodes at z, enlarged by torch."""
+    got = torch.tensor(pixels_of(page, selector)[..., 1], dtype=torch.float)
+    size = got.shape
     mean = net(torch.as_tensor(z, dtype=torch.float)).sigmoid().reshape(1, 1, 8, 8)
     large = F.interpolate(mean, size=size, mode="bicubic").clamp(0, 1)[0, 0]
     ground, ink = (int(colour[3:5], 16) for colour in palette.TILE)
@@ -496,6 +501,41 @@ def test_latent_plane_by_keyboard(show):
     z = [get(page, canvas, "z1"), get(page, canvas, "z2")]
     assert z == pytest.approx([-0.35, 0.05])
     assert shows(page, ".gb-digit", net, z)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_plane_lies_as_its_axes_say(show, axis):
+    """z₁ grows to the right and z₂ upwards: for codes, for the point, for the map."""
+    net = nn.Sequential(nn.Linear(2, 64))
+    net[0].bias.data[:], net[0].weight.data[:] = 0, 0
+    net[0].weight.data[:, axis] = 5  # ink where this coordinate is positive
+    code = [1.5, 2.1]
+    panel = widgets.latent_plane(net, [code])
+    canvas = panel.children[0]
+    page = show(panel)
+    image = pixels_of(page, ".gb-plane")
+    side = image.shape[0] - 22  # the rest is for the numbers: left and beneath
+    center = np.array([22 + side / 2, side / 2])
+
+    def place(z):
+        return center + np.array([z[0], -z[1]]) / canvas.limit * side / 2
+
+    def middle(colour):
+        rgb = np.array(list(bytes.fromhex(colour[1:])))
+        rows, columns = np.nonzero(np.abs(image - rgb).max(-1) < 12)
+        assert len(rows), "the colour is nowhere on the plane"
+        return np.array([columns.mean(), rows.mean()]) + 0.5
+
+    assert np.abs(middle(palette.COLORS["latent"]) - place(code)).max() < 1.5
+    put(page, canvas, "z1", -2.0)
+    put(page, canvas, "z2", 1.0)
+    image = pixels_of(page, ".gb-plane")
+    assert np.abs(middle(palette.TILE[1]) - place([-2, 1])).max() < 1.5
+    x, y = center.astype(int)
+    left, right = image[:side, 22:x].mean(), image[:side, x:].mean()
+    top, bottom = image[:y, 22:].mean(), image[y:side, 22:].mean()
+    across, up = right - left, top - bottom
+    assert (across, up)[axis] > 20 > 5 > abs((across, up)[1 - axis])
 
 
 def test_latent_plane_by_mouse(show):
