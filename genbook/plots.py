@@ -118,13 +118,7 @@ def tiles(
     Raises ``ValueError`` if ``x`` is empty, has another shape or holds NaN, for no
     column, and unless vmin < vmax.
     """
-    if not len(x) or x.dim() not in (3, 4) or (x.dim() == 4 and x.shape[1] != 1):
-        raise ValueError(f"images: expected (N, [1,] H, W), got {tuple(x.shape)}")
-    if columns < 1 or not vmin < vmax or not x.isfinite().all():
-        raise ValueError(
-            f"images: expected finite pixels, columns ≥ 1 and vmin < vmax, got "
-            f"columns={columns}, vmin={vmin}, vmax={vmax}"
-        )
+    _check_images(x, columns, vmin, vmax)
     x = x.detach().float().cpu().reshape(len(x), 1, *x.shape[-2:])
     scale = max(1, 64 // x.shape[-1])
     x = F.interpolate((x - vmin) / (vmax - vmin), scale_factor=scale, mode="bicubic")
@@ -137,6 +131,16 @@ def tiles(
     ax.imshow(wall, extent=extent)
     if extent is None:
         ax.set_axis_off()
+
+
+def _check_images(x: Tensor, columns: int, vmin: float, vmax: float) -> None:
+    if not len(x) or x.dim() not in (3, 4) or (x.dim() == 4 and x.shape[1] != 1):
+        raise ValueError(f"images: expected (N, [1,] H, W), got {tuple(x.shape)}")
+    if columns < 1 or not vmin < vmax or not x.isfinite().all():
+        raise ValueError(
+            f"images: expected finite pixels, columns ≥ 1 and vmin < vmax, got "
+            f"columns={columns}, vmin={vmin}, vmax={vmax}"
+        )
 
 
 def images(
@@ -153,7 +157,8 @@ def images(
 
     ``rows`` names the rows at their left. See ``tiles`` for the rest.
     """
-    n = math.ceil(len(x) / max(columns, 1))
+    _check_images(x, columns, vmin, vmax)
+    n = math.ceil(len(x) / columns)
     if rows and len(rows) != n:
         raise ValueError(f"rows: expected {n} names, one a row, got {len(rows)}")
     label = 0.15 + 0.08 * max(map(len, rows)) if rows else 0  # inches for the names

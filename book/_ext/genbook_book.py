@@ -137,15 +137,20 @@ def _folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def repair(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
-    """Mend what a screen reader would stumble over in the HTML docutils writes.
+INLINE_MATH = re.compile(r'(<span class="math [^>]*>\\\([^<]*</span>[.,;:!?)\]]+)')
 
-    A bibliography gets a role that ARIA has deprecated, and the empty corner of a table
-    would be announced as a heading without words.
+
+def repair(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
+    """Mend what readers would stumble over in the HTML that docutils writes.
+
+    A bibliography gets a role that ARIA has deprecated; the empty corner of a table
+    would be announced as a heading without words; and a full stop may be torn from the
+    formula before it, to stand at the start of a line.
     """
     body = context.get("body", "")
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    context["body"] = re.sub(r'<th class="head">(<p></p>)?</th>', "<td></td>", body)
+    body = re.sub(r'<th class="head">(<p></p>)?</th>', "<td></td>", body)
+    context["body"] = INLINE_MATH.sub(r'<span class="gb-together">\1</span>', body)
 
 
 def setup(app: Sphinx) -> dict:
