@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.project.lessons import LESSONS
+from tests.project.rules import PLOTLY
 
 MINUTE = 60_000  # milliseconds, as Playwright counts
 SETTINGS = {
@@ -106,6 +107,8 @@ def test_lesson_is_alive(path, server, browser):
     root, url = server
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in code for output in cell.outputs]
+    plots = sum(PLOTLY in output.get("data", {}) for output in outputs)
     for cell in code:  # so that whatever is seen was made here
         cell.outputs, cell.execution_count = [], None
     notebook.metadata.pop("widgets", None)
@@ -130,6 +133,8 @@ def test_lesson_is_alive(path, server, browser):
         text for text in said if text.strip()
     ] == []  # a wiped progress bar is blank
     assert left == [], "JupyterLab works with the network cable out"
+
+    expect(page.locator(".js-plotly-plot:has(.main-svg)")).to_have_count(plots)
 
     figures = page.locator(".jp-OutputArea-output").filter(
         has=page.locator(".noUi-handle")
