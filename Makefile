@@ -81,7 +81,7 @@ $(COLAB)/installed: requirements.lock pyproject.toml tests/colab/requirements.tx
 lock:  ## renew requirements.lock from pyproject.toml with today's versions
 	$(call make_venv,.venv-lock)
 	.venv-lock/bin/python -m pip install --quiet '$(TORCH)'
-	.venv-lock/bin/python -m pip install --quiet '.[book,test]'
+	.venv-lock/bin/python -m pip install --quiet -e '.[book,test]'
 	.venv-lock/bin/python scripts/lock.py > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	rm -r .venv-lock
