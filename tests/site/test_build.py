@@ -210,11 +210,11 @@ def test_alt_text_and_width_reach_the_page(figures, browser):
 
 def test_plotly_is_drawn_late_and_in_the_page_s_ink(figures, browser):
     """4.8 MB are asked for when the figure comes near, once, and not before."""
-    with visit(browser, figures, "lesson.html", scroll=False) as (page, wrong):
-        asked = []
-        page.on("request", lambda r: asked.append(r.url.rpartition("/")[2]))
-        page.reload(wait_until="networkidle")
-        assert "plotly_late.js" in "".join(asked)
+    asked = []
+    start = visit(browser, figures, "lesson.html", scroll=False, asked=asked)
+    with start as (page, wrong):
+        page.wait_for_load_state("networkidle")
+        assert "plotly_late.js" in asked
         assert "plotly.min.js" not in asked
         plots = page.get_by_role("img", name="A line & its </script> end")
         expect(plots).to_have_count(2)

@@ -52,12 +52,19 @@ def serve(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def visit(
-    browser: Browser, base: str, path: str, *, scroll: bool = True, **context: object
+    browser: Browser,
+    base: str,
+    path: str,
+    *,
+    scroll: bool = True,
+    asked: list[str] | None = None,
+    **context: object,
 ) -> Iterator[tuple[Page, list[str]]]:
     """Open a page of the site at ``base`` with every request outside it refused.
 
     Gives the page, scrolled through once and drawn, and a list that grows with what
     goes wrong: console errors and warnings, exceptions, refused and failed requests.
+    The names of the files the page asks for are added to ``asked``.
     """
     wrong: list[str] = []
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **context})
@@ -70,6 +77,8 @@ def visit(
             wrong.append(f"console {message.type}: {message.text}")
 
     def request(route):
+        if asked is not None:
+            asked.append(route.request.url.rpartition("/")[2].partition("?")[0])
         if route.request.url.startswith((base, "data:", "blob:")):
             route.continue_()
         else:
