@@ -193,7 +193,7 @@ def main() -> None:
         "## Training: `fit` against a loop by hand\n",
         "The same VAE, data, batches and seed; the two loops in turn.\n"
         "The goal is a ratio within 5 %.\n",
-        table(["", "measured"], measure_fit()),
+        table(["loop", "measured"], measure_fit()),
         "## Lessons, from top to bottom\n",
         table(["lesson", "seconds", "file, kB"], measure_lessons()),
     ]
@@ -210,7 +210,7 @@ def main() -> None:
         "## The site\n",
         f"A build from nothing takes {seconds:.0f} s.\n"
         "What a page loads, in kB; compressed as a server would (gzip).\n",
-        table(["page", "at once", "gzip", "read to its end", "gzip"], weight),
+        table(["page", "at once", "gzip", "scrolled to its end", "gzip"], weight),
         "## Figures that move\n",
         "What a frame takes to compute and to draw after a slider moved, in ms.\n"
         "The goal is under 16 ms at the 95th percentile.\n",
