@@ -159,7 +159,9 @@ def fit(
         model, stream, steps=steps, lr=lr, device=device, ema=ema, clip=clip, bf16=bf16
     )
     hide = not (progress and _watched())
-    for step in (bar := tqdm(run, total=steps, leave=False, disable=hide)):
+    # On stdout: JupyterLab keeps a red block for stderr even where it was wiped clean.
+    bar = tqdm(run, total=steps, leave=False, disable=hide, file=sys.stdout)
+    for step in bar:
         for name, value in step.terms.items():
             history.setdefault(name, []).append(value)
         if step.step % 50 == 0:
@@ -177,7 +179,7 @@ def _watched() -> bool:
         shell = sys.modules["IPython"].get_ipython()
         if hasattr(shell, "kernel"):
             return bool(getattr(shell.kernel, "_allow_stdin", False))
-    return sys.stderr.isatty()
+    return sys.stdout.isatty()
 
 
 def _describe(x: Tensor) -> str:

@@ -201,7 +201,7 @@ def shell(stdin: bool):
 
 
 @pytest.mark.parametrize(
-    ("stderr", "ipython", "progress", "drawn"),
+    ("stdout", "ipython", "progress", "drawn"),
     [
         (Terminal, None, True, True),
         (Terminal, None, False, False),
@@ -211,16 +211,16 @@ def shell(stdin: bool):
     ],
 )
 def test_a_bar_is_drawn_only_where_somebody_watches(
-    stderr, ipython, progress, drawn, monkeypatch
+    stdout, ipython, progress, drawn, monkeypatch
 ):
-    stderr = stderr()
-    monkeypatch.setattr(sys, "stderr", stderr)
+    stdout = stdout()
+    monkeypatch.setattr(sys, "stdout", stdout)
     if ipython:
         monkeypatch.setitem(sys.modules, "IPython", ipython)
     else:
         monkeypatch.delitem(sys.modules, "IPython", raising=False)
     training.fit(Line(), stream(), steps=3, device="cpu", progress=progress)
-    assert ("/3" in stderr.getvalue()) is drawn
+    assert ("/3" in stdout.getvalue()) is drawn
 
 
 # ----------------------------------------------------------------------------- options
