@@ -1,14 +1,19 @@
 """genbook: the models of *Generative Models, Alive*, in the order of its lessons.
 
-=========  ==========================================================
-data       digits (real) and toys whose density is known exactly
-nets       the networks that models are given
-training   batches, fit, fit_steps
-plots      one figure style; every figure has alt text
-palette    one colour per meaning
-vae        lesson 03: the variational autoencoder
-widgets    sliders that live in JupyterLab, in Colab and on the page
-=========  ==========================================================
+===============  ==========================================================
+data             digits (real) and toys whose density is known exactly
+nets             the networks that models are given
+training         batches, fit, fit_steps
+plots            one figure style; every figure has alt text
+palette          one colour per meaning
+mixture          lesson 01: Gaussian mixtures by EM, exact in every answer
+autoencoder      lesson 02: the autoencoder, PCA, denoising
+vae              lesson 03: the variational autoencoder
+linear_gaussian  lesson 04: a model whose every answer is known exactly
+metrics          bits, distances, and the critic in whose features they are measured
+scoreboard       one line for each family, measured in the same way
+widgets          sliders that live in JupyterLab, in Colab and on the page
+===============  ==========================================================
 
 Import the module, use its names: ``from genbook import vae`` … ``vae.elbo(x)``.
 """
