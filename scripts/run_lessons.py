@@ -3,8 +3,9 @@
     python -m scripts.run_lessons                            all of them
     python -m scripts.run_lessons notebooks/03_vae.ipynb     these
 
-Running twice changes nothing: no time is recorded, the kernel's version is left out,
-and widgets, which are born with random ids, are numbered in order.
+What they measured for the book's scoreboard goes there. Of a lesson's own file, a
+second run changes nothing: no time is recorded, the kernel's version is left out, and
+widgets, which are born with random ids, are numbered in order.
 """
 
 import json
@@ -16,6 +17,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from scripts import scoreboard
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -29,8 +32,11 @@ METADATA = {
 }
 
 
-def execute(path: Path) -> str:
-    """Return the lesson at `path` as JSON, as one run from top to bottom leaves it."""
+def execute(path: Path) -> tuple[str, list[dict]]:
+    """Run the lesson at `path` from top to bottom.
+
+    Returns the notebook as JSON, and the lines that it measured for the scoreboard.
+    """
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,
@@ -44,9 +50,10 @@ def execute(path: Path) -> str:
     notebook.metadata = nbformat.from_dict(METADATA | widgets)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+    lines = scoreboard.take(notebook)
     notebook = number_widgets(notebook)
     nbformat.validate(notebook)
-    return nbformat.writes(notebook) + "\n"
+    return nbformat.writes(notebook) + "\n", lines
 
 
 def number_widgets(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -71,7 +78,7 @@ def main(paths: list[Path]) -> int:
     for path in paths:
         start = time.perf_counter()
         try:
-            text = execute(path)
+            text, lines = execute(path)
         except CellExecutionError as error:
             failed += 1
             print(f"{path}: failed, and is left as it was.\n{error}", file=sys.stderr)
@@ -79,6 +86,7 @@ def main(paths: list[Path]) -> int:
         changed = text != path.read_text(encoding="utf-8")
         if changed:
             path.write_text(text, encoding="utf-8")
+        scoreboard.store(path.stem, lines)
         word = "changed" if changed else "unchanged"
         print(f"{path}: {word}, {time.perf_counter() - start:.0f} s", flush=True)
     return failed

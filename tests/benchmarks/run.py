@@ -5,9 +5,7 @@
 Nothing here passes or fails: a time depends on the machine, which the page names.
 """
 
-import contextlib
 import gzip
-import os
 import platform
 import statistics
 import tempfile
@@ -20,7 +18,9 @@ import torch
 from playwright.sync_api import Browser
 
 from genbook import data, nets, training, vae
+from genbook.scoreboard import table
 from scripts import run_lessons
+from scripts.scoreboard import machine
 from tests.site.book import build, pages
 from tests.site.browser import launch
 from tests.site.visit import serve
@@ -162,22 +162,6 @@ def measure_frames(browser: Browser, site: Path, address: str) -> list[list[str]
             )
         page.close()
     return rows
-
-
-def machine() -> str:
-    """Return the processor and the number of cores; nothing that names the machine."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        named = [line.split(":")[1].strip() for line in lines if "model name" in line]
-        model = named[0] if named else model
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
-
-
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table whose numbers stand at the right."""
-    ruler = ["---"] + ["--:"] * (len(columns) - 1)
-    return "\n".join(f"| {' | '.join(row)} |" for row in [columns, ruler, *rows]) + "\n"
 
 
 def main() -> None:
