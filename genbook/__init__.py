@@ -6,6 +6,7 @@ nets             the networks that models are given
 training         batches, fit, fit_steps
 plots            one figure style; every figure has alt text
 palette          one colour per meaning
+probability      lesson 00: entropy, cross-entropy, KL, Huffman's code
 mixture          lesson 01: Gaussian mixtures by EM, exact in every answer
 autoencoder      lesson 02: the autoencoder, PCA, denoising
 vae              lesson 03: the variational autoencoder

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("data", "training", "vae")
+MODULES = ("data", "probability", "training", "vae")
 # What takes long to import; Adam's first step imports torch._dynamo.
 PRELOAD = ["torch", "torch._dynamo", "pytest", "hypothesis", "sklearn.model_selection"]
 TIMEOUT = 300  # seconds; a copy that hangs is an error, not a pass
@@ -119,6 +119,75 @@ MUTANTS = [
     Mutant("iwae: prior lost", "vae", "+ log_pz - log_qz_x", "- log_qz_x"),
     Mutant("iwae: parts unweighted", "vae", "bound + math.log(n)", "bound"),
     Mutant("noise: uniform", "vae", "return torch.randn(", "return torch.rand("),
+    # ---- probability
+    Mutant("entropy: sign", "probability", "-torch.xlogy(p, p)", "torch.xlogy(p, p)"),
+    Mutant(
+        "entropy: 0 log 0 is NaN", "probability", "torch.xlogy(p, p)", "(p * p.log())"
+    ),
+    Mutant(
+        "entropy: mean for sum",
+        "probability",
+        "-torch.xlogy(p, p).sum(-1)",
+        "-torch.xlogy(p, p).mean(-1)",
+    ),
+    Mutant(
+        "cross-entropy: arguments swapped",
+        "probability",
+        "torch.xlogy(p, q)",
+        "torch.xlogy(q, p)",
+    ),
+    Mutant(
+        "cross-entropy: in bits",
+        "probability",
+        "-torch.xlogy(p, q).sum(-1)",
+        "-torch.xlogy(p, q).sum(-1) / math.log(2)",
+    ),
+    Mutant(
+        "discrete kl: the wrong entropy",
+        "probability",
+        "q) - entropy(p)",
+        "q) - entropy(q)",
+    ),
+    Mutant("check: of the sum alone", "probability", "(p >= 0).all()", "True"),
+    Mutant(
+        "check: of the signs alone",
+        "probability",
+        "((total - 1).abs() < 1e-4)",
+        "(total > 0)",
+    ),
+    Mutant("normal entropy: e lost", "probability", "math.pi * math.e *", "math.pi *"),
+    Mutant(
+        "normal entropy: σ for σ²",
+        "probability",
+        "math.e * sigma**2",
+        "math.e * sigma",
+    ),
+    Mutant(
+        "normal cross-entropy: width of p lost",
+        "probability",
+        "squared = sigma_p**2 + (mu",
+        "squared = (mu",
+    ),
+    Mutant(
+        "normal cross-entropy: σ for σ²",
+        "probability",
+        "squared / sigma_q**2",
+        "squared / sigma_q",
+    ),
+    Mutant(
+        "normal kl: the wrong entropy",
+        "probability",
+        "normal_entropy(sigma_p)\n",
+        "normal_entropy(sigma_q)\n",
+    ),
+    Mutant(
+        "huffman: a tree weighs its lighter half",
+        "probability",
+        "(weight_0 + weight_1, i",
+        "(min(weight_0, weight_1), i",
+    ),
+    Mutant("huffman: bits at the wrong end", "probability", '"1" + word', 'word + "1"'),
+    Mutant("huffman: one bit for both", "probability", '"1" + word', '"0" + word'),
     # ---- data
     Mutant("split: not stratified", "data", "stratify=y", "stratify=None"),
     Mutant("split: another seed", "data", "random_state=0", "random_state=1"),

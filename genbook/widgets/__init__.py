@@ -6,6 +6,7 @@ kernel is asked, so the same figure works on a static page (`hydrate.js`).
 =============  ======================================================================
 latent_plane   drag a point through a latent plane, see what is decoded there
 interpolation  from one digit to another, in a straight line or along a great circle
+two_gaussians  move two Gaussians; their entropy, cross-entropy and both KLs
 quiz           questions, with a reason for every answer
 Panel          a column of widgets that is one figure: alt text and a still picture
 =============  ======================================================================
@@ -15,13 +16,16 @@ from genbook.widgets.interpolation import Interpolation, interpolation
 from genbook.widgets.latent_plane import LatentPlane, latent_plane
 from genbook.widgets.panel import Panel
 from genbook.widgets.quiz import Quiz, quiz
+from genbook.widgets.two_gaussians import TwoGaussians, two_gaussians
 
 __all__ = [
     "Interpolation",
     "LatentPlane",
     "Panel",
     "Quiz",
+    "TwoGaussians",
     "interpolation",
     "latent_plane",
     "quiz",
+    "two_gaussians",
 ]
