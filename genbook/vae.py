@@ -148,6 +148,55 @@ def iwae(model: "VAE", x: Tensor, eps: Tensor) -> Tensor:
     return log_w.logsumexp(0) - math.log(len(eps))
 
 
+def log_weights(
+    model: "VAE", x: Tensor, mu: Tensor, logvar: Tensor, eps: Tensor
+) -> Tensor:
+    """Return log p(x, z_i) - log q(z_i) in nats, (k, B), for any q, not the encoder's.
+
+    q = N(mu, diag exp(logvar)), each (B, K), and eps (k, B, K) is the noise of its k
+    samples. The mean over i is the ELBO of q; the log of the mean of their exponentials
+    is the importance-weighted bound (Burda et al. 2016, eq. 8). Any model with
+    ``log_likelihood(x, z)`` and the prior N(0, I) will do.
+    """
+    z = reparameterize(mu, logvar, eps)  # (k, B, K)
+    log_pz = normal_log_prob(z, torch.zeros_like(mu), torch.zeros_like(mu))
+    return model.log_likelihood(x, z) + log_pz - normal_log_prob(z, mu, logvar)
+
+
+def refine(
+    model: "VAE",
+    x: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    *,
+    steps: int = 300,
+    lr: float = 0.02,
+    samples: int = 8,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the q of each image after climbing its own ELBO, mu and logvar (B, K).
+
+    Starts from the given q, takes ``steps`` steps of Adam whose rate falls from ``lr``
+    to 0, and estimates the ELBO with ``samples`` draws each. The model stays as it is.
+    What is gained is the amortisation gap (Cremer et al. 2018). Raises ``ValueError``
+    for fewer than one step or sample.
+    """
+    if min(steps, samples) < 1:
+        raise ValueError(f"expected steps and samples ≥ 1, got {steps} and {samples}")
+    mu, logvar = (t.detach().clone().requires_grad_() for t in (mu, logvar))
+    adam = torch.optim.Adam([mu, logvar], lr=lr)
+    fade = torch.optim.lr_scheduler.LinearLR(adam, 1, 0, total_iters=steps)
+    for _ in range(steps):
+        eps = mu.new_empty(samples, *mu.shape).normal_(generator=generator)
+        z = reparameterize(mu, logvar, eps)  # (samples, B, K)
+        elbo = model.log_likelihood(x, z).mean(0) - kl_normal(mu, logvar)  # (B,)
+        # no image shares its q with another, so the sum climbs for each alone
+        mu.grad, logvar.grad = torch.autograd.grad(-elbo.sum(), (mu, logvar))
+        adam.step()
+        fade.step()
+    return mu.detach(), logvar.detach()
+
+
 class VAE(nn.Module):
     """A variational autoencoder of two networks.
 

@@ -252,6 +252,69 @@ def test_iwae_climbs_with_k_towards_log_px(seeded):
     assert log_px - means[0] > 0.2
 
 
+# --------------------------------------------------- any q, and the best q for an image
+
+
+def test_log_weights_are_those_of_torch_distributions():
+    model, x = lg.draw(0), lg.observe(0)
+    mu, logvar, eps = draw(0, 5, lg.K), draw(1, 5, lg.K), draw(2, 6, 5, lg.K)
+    q = dist.Normal(mu, (logvar / 2).exp())
+    z = q.mean + q.stddev * eps
+    log_w = dist.Normal(model.decoder(z), lg.SIGMA).log_prob(x).sum(-1)
+    log_w = log_w + (dist.Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)).sum(-1)
+    assert torch.allclose(vae.log_weights(model, x, mu, logvar, eps), log_w)
+    log_w = vae.log_weights(model, x, *model.encode(x), eps)
+    assert torch.allclose(
+        log_w.exp().mean(0).log(), vae.iwae(model, x, eps), atol=1e-10
+    )
+
+
+def test_refine_finds_the_best_diagonal_q(seeded):
+    """Of a Gaussian posterior: its mean, and one over the diagonal of its precision."""
+    model, x = lg.draw(0), lg.observe(0)
+    best = lg.posterior(model, x)
+    var = 1 / best.precision_matrix[0].diagonal()
+    before = [p.clone() for p in model.parameters()]
+    start = 0.3 * draw(0, 2, 5, lg.K)
+    kept = start.clone()
+    mu, logvar = vae.refine(
+        model, x, *start, steps=1500, lr=0.05, samples=32, generator=seeded()
+    )
+    assert not mu.requires_grad and not logvar.requires_grad
+    assert torch.allclose(mu, best.mean, atol=0.02)
+    assert torch.allclose(logvar, var.log().expand(5, lg.K), atol=0.04)
+    assert all(map(torch.equal, before, model.parameters())), "the model was trained"
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(start, kept)
+
+
+def test_refine_climbs_for_each_image_alone(seeded):
+    """An image's answer does not depend on its neighbours, as long as the noise is."""
+    model, x = lg.draw(1), lg.observe(1)
+    mu, logvar = model.encode(x)
+    all_, _ = vae.refine(model, x, mu, logvar, steps=30, samples=1, generator=seeded())
+    other = torch.cat([x[:1], 3 * x[1:]])
+    alone, _ = vae.refine(
+        model, other, mu, logvar, steps=30, samples=1, generator=seeded()
+    )
+    assert torch.equal(all_[0], alone[0]) and not torch.equal(all_[1], alone[1])
+    twice, _ = vae.refine(model, x, mu, logvar, steps=30, samples=1, generator=seeded())
+    assert torch.equal(all_, twice)
+
+
+def test_refine_slows_down_to_a_stop(seeded):
+    """The step falls to nothing, so the noise of the gradient does not stay in q."""
+    model, x = lg.draw(0), lg.observe(0)
+    mu, logvar = lg.posterior(model, x).mean.detach(), torch.zeros(5, lg.K)
+    found = [
+        vae.refine(
+            model, x, mu, logvar, steps=400, lr=0.1, samples=1, generator=seeded(i)
+        )[0]
+        for i in range(4)
+    ]
+    assert (torch.stack(found) - mu).square().mean().sqrt() < 0.05
+
+
 def test_noise_is_a_draw_from_the_prior(seeded):
     eps = lg.draw(0).noise(3, 20_000, generator=seeded())
     assert eps.shape == (3, 20_000, lg.K)
@@ -427,6 +490,14 @@ def wrong_encoder():
         (
             lambda: lg.draw(0).decode(torch.zeros(5, lg.K + 1)),
             rf"z: expected codes \(…, {lg.K}\), got \(5, {lg.K + 1}\)",
+        ),
+        (
+            lambda: vae.refine(None, None, None, None, steps=0),
+            r"expected steps and samples ≥ 1, got 0 and 8",
+        ),
+        (
+            lambda: vae.refine(None, None, None, None, samples=0),
+            r"expected steps and samples ≥ 1, got 300 and 0",
         ),
         (wrong_encoder, r"encoder: expected .*\(5, 4\), got \(5, 3\)"),
         (
