@@ -24,6 +24,15 @@ def show(kind, content):
     return f"display({{{kind!r}: {content!r}}}, raw=True)"
 
 
+# Here a lesson's line is held to the stored one, and there is none of this name.
+NO_SUCH_LINE = """\
+from genbook import scoreboard
+try:
+    scoreboard.line("no such", parameters=0, sample=scoreboard.real, seconds=0)
+except AssertionError:
+    print("noticed")
+"""
+
 CASES = [
     ("print('1.25 nats')", [printed("1.25 nats")], PASS),
     ("print('1.25 nats')", [printed("1.26 nats")], FAIL),
@@ -33,6 +42,8 @@ CASES = [
     ("print('a new line')", [], FAIL),
     (show("image/png", "AAAA"), [shown("image/png", "BBBB")], PASS),
     (show(PLOTLY, {"data": [1]}), [shown(PLOTLY, {"data": [2]})], PASS),
+    (show("text/markdown", "| 1 |"), [shown("text/markdown", "| 2 |")], PASS),
+    (NO_SUCH_LINE, [printed("noticed")], PASS),
     (show("text/plain", "A figure's alt text."), [], FAIL),
     (show("text/plain", "A cat."), [shown("text/plain", "A dog.")], FAIL),
     ("1 / 0", [], FAIL),
