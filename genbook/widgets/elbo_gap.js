@@ -3,7 +3,7 @@
 
 const FLOOR = -8; // nats: where the bar begins
 const SPAN = 3.2; // the curves reach from -SPAN to SPAN
-const PEAK = 2.05; // the highest density drawn: q at its narrowest
+const PEAK = 1.65; // the highest density drawn: q at its narrowest
 
 // KL(N(mu, sigma²) ‖ N(mean, sd²))
 function kl(mu, sigma, mean, sd) {

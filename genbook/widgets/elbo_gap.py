@@ -13,8 +13,8 @@ from genbook.widgets.still import _png
 
 # Name, what it is called on the page, lowest, highest, step, start.
 SLIDERS = [
-    ("mu", "μ of q", -3.0, 3.0, 0.05, 0.0),
-    ("sigma", "σ of q", 0.2, 1.5, 0.05, 1.0),
+    ("mu", "μ of q", -3.0, 3.0, 0.05, -0.5),
+    ("sigma", "σ of q", 0.25, 1.5, 0.05, 0.8),
     ("x", "x", -2.5, 2.5, 0.1, 1.0),
 ]
 

@@ -113,12 +113,12 @@ def test_arrow_keys_on_the_curves_move_q(show):
     page = show(panel)
     plane = page.get_by_role("application")
     steps = {
-        "ArrowRight": (0.05, 1),
-        "ArrowDown": (0.05, 0.95),
-        "Shift+ArrowRight": (0.3, 0.95),
-        "ArrowLeft": (0.25, 0.95),
-        "ArrowUp": (0.25, 1),
-        "Shift+ArrowDown": (0.25, 0.75),
+        "ArrowRight": (-0.45, 0.8),
+        "ArrowDown": (-0.45, 0.75),
+        "Shift+ArrowRight": (-0.2, 0.75),
+        "ArrowLeft": (-0.25, 0.75),
+        "ArrowUp": (-0.25, 0.8),
+        "Shift+ArrowDown": (-0.25, 0.55),
     }
     for key, (mu, sigma) in steps.items():
         plane.press(key)
@@ -126,10 +126,10 @@ def test_arrow_keys_on_the_curves_move_q(show):
         assert got == (mu, sigma)  # whole steps, to the last digit
         check(page, canvas)
     sliders = page.get_by_role("slider")
-    assert [float(sliders.nth(i).input_value()) for i in (0, 1)] == [0.25, 0.75]
+    assert [float(sliders.nth(i).input_value()) for i in (0, 1)] == [-0.25, 0.55]
     for _ in range(4):
         plane.press("Shift+ArrowDown")
-    assert pages.get(page, canvas, "sigma") == 0.2  # and no further
+    assert pages.get(page, canvas, "sigma") == 0.25  # and no further
 
 
 def test_a_drag_moves_the_mean(show):
