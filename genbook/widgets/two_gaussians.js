@@ -31,7 +31,7 @@ function render({ model, el }) {
     "What each point adds to the two KLs: p log p/q, and q log q/p");
   // What is computed, with its name; the words change, so they are an output.
   const rows = [["H(p)", "entropy"], ["H(p, q)", "cross-entropy"],
-    ["KL(p ‖ q)", "forward: what H(p, q) exceeds H(p) by"], ["KL(q ‖ p)", "reverse"]];
+    ["KL(p ‖ q)", "forward: the excess"], ["KL(q ‖ p)", "reverse"]];
   const said = rows.map(() => make("output"));
   const table = make("dl", {}, ...rows.map(([name, meaning], i) =>
     make("div", {},
