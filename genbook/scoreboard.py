@@ -54,16 +54,18 @@ class Line:
     def cells(self) -> list[str]:
         """Return the line as the words of a table: ``COLUMNS``, then the two times."""
         bits, parameters = self.bits, self.parameters
-        return [
-            self.family,
+        places = 0 if self.frechet >= 100 else 1
+        numbers = [
             "–" if bits is None else f"{'≤ ' * self.bound}{bits:.2f}",
-            f"{self.frechet:.1f} ± {self.spread:.1f}",
+            f"{self.frechet:.{places}f} ± {self.spread:.{places}f}",
             f"{self.precision:.2f}",
             f"{self.recall:.2f}",
             "–" if parameters is None else f"{parameters:,}",
             "–" if self.seconds is None else f"{self.seconds:.1f}",
-            "–" if self.ms is None else f"{self.ms:.2g}",
+            "–" if self.ms is None else f"{self.ms:.{1 if self.ms >= 1 else 4}f}",
         ]
+        joined = [number.replace(" ", "\N{NO-BREAK SPACE}") for number in numbers]
+        return [self.family, *joined]
 
     def markdown(self) -> str:
         """Return the line and the floor as a table, without the times."""

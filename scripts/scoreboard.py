@@ -53,10 +53,14 @@ def store(lesson: str, lines: list[dict], book: Path = BOOK) -> None:
 def page(text: str, board: dict) -> str:
     """Return the page's text with the table of this board."""
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    columns = ["family", "lesson", *COLUMNS[1:], "training", "a sample"]
-    rows = [(line(row).cells(), link(row["lesson"])) for row in board["lines"]]
-    rows.append((line(board["floor"]).cells(), "–"))
-    drawn = table(columns, [[cells[0], at, *cells[1:]] for cells, at in rows])
+    columns = ["", *COLUMNS[1:], "training, s", "sample, ms"]
+    rows = []
+    for row in [*board["lines"], board["floor"]]:
+        family, *numbers = line(row).cells()
+        if "lesson" in row:
+            family = f"[{family}](../notebooks/{row['lesson']}.ipynb)"
+        rows.append([family, *numbers])
+    drawn = table(columns, rows)
     machines = " or ".join(sorted({row["machine"] for row in board["lines"]}))
     said = f"Times are those of {machines}.\n" if machines else ""
     return f"{before}{BEGIN}\n\n{drawn}\n{said}\n{END}{after}"
@@ -65,11 +69,6 @@ def page(text: str, board: dict) -> str:
 def line(row: dict) -> Line:
     """Return a stored row as the line that it was."""
     return Line(**{field.name: row[field.name] for field in dataclasses.fields(Line)})
-
-
-def link(lesson: str) -> str:
-    """Return the link to a lesson, by its number."""
-    return f"[{lesson[:2]}](../notebooks/{lesson}.ipynb)"
 
 
 def machine() -> str:

@@ -100,4 +100,4 @@ def test_a_lesson_replaces_its_own_lines_alone(tmp_path):
     scoreboard.store("05_b", [], tmp_path)
     assert stored() == [("04_a", "z")]
     page = (tmp_path / "scoreboard.md").read_text(encoding="utf-8")
-    assert "| z | [04](../notebooks/04_a.ipynb) | – |" in page
+    assert "| [z](../notebooks/04_a.ipynb) | – |" in page

@@ -81,10 +81,25 @@ def test_a_line_shows_a_table_and_says_no_number():
     assert "a model" in shown["text/plain"]
     assert not any(c.isdigit() for c in shown["text/plain"])
     rows = shown["text/markdown"].splitlines()
-    assert rows[2] == "| a model | ≤ 1.50 | 10.0 ± 1.0 | 0.80 | 0.70 | 12,345 |"
+    words = [
+        word.strip() for word in rows[2].replace("\N{NO-BREAK SPACE}", " ").split("|")
+    ]
+    assert words[1:-1] == ["a model", "≤ 1.50", "10.0 ± 1.0", "0.80", "0.70", "12,345"]
     assert rows[3].startswith("| real digits | – |")
     assert len({row.count("|") for row in rows}) == 1
     assert json.loads(json.dumps(shown[scoreboard.MIME])) == dataclasses.asdict(LINE)
+
+
+def test_numbers_are_as_long_as_they_are_sure():
+    def cells(**changes):
+        words = dataclasses.replace(LINE, **changes).cells()
+        return [word.replace("\N{NO-BREAK SPACE}", " ") for word in words]
+
+    assert cells(frechet=1234.5, spread=100.2)[2] == "1234 ± 100"
+    assert cells(frechet=9.87, spread=0.06)[2] == "9.9 ± 0.1"
+    assert cells(bound=False)[1] == "1.50" and cells(bits=None)[1] == "–"
+    assert cells(seconds=12.34, ms=123.4)[-2:] == ["12.3", "123.4"]
+    assert cells(ms=0.0013)[-1] == "0.0013"
 
 
 # -------------------------------------------------------------- against the stored line
