@@ -23,7 +23,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("data", "probability", "training", "vae")
+MODULES = (
+    "autoencoder",
+    "data",
+    "gradients",
+    "linear_gaussian",
+    "metrics",
+    "mixture",
+    "scoreboard",
+    "training",
+    "vae",
+    "probability",
+)
 # What takes long to import; Adam's first step imports torch._dynamo.
 PRELOAD = ["torch", "torch._dynamo", "pytest", "hypothesis", "sklearn.model_selection"]
 TIMEOUT = 300  # seconds; a copy that hangs is an error, not a pass
@@ -119,6 +130,123 @@ MUTANTS = [
     Mutant("iwae: prior lost", "vae", "+ log_pz - log_qz_x", "- log_qz_x"),
     Mutant("iwae: parts unweighted", "vae", "bound + math.log(n)", "bound"),
     Mutant("noise: uniform", "vae", "return torch.randn(", "return torch.rand("),
+    Mutant("weights: prior lost", "vae", "+ log_pz - normal_log", "- normal_log"),
+    Mutant(
+        "weights: sign of log q", "vae", "log_pz - normal_log", "log_pz + normal_log"
+    ),
+    Mutant("refine: descends", "vae", "grad(-elbo.sum()", "grad(elbo.sum()"),
+    Mutant(
+        "refine: kl lost", "vae", "z).mean(0) - kl_normal(mu, logvar)", "z).mean(0)"
+    ),
+    Mutant(
+        "refine: mean and width swapped",
+        "vae",
+        "sum(), (mu, logvar))",
+        "sum(), (mu, logvar))[::-1]",
+    ),
+    Mutant("refine: rate does not fall", "vae", "fade.step()", "pass"),
+    Mutant(
+        "refine: one noise for all steps",
+        "vae",
+        "normal_(generator=generator)",
+        "fill_(1.0)",
+    ),
+    # ---- linear_gaussian
+    Mutant(
+        "exact: noise σ for σ² in p(x)", "linear_gaussian", "sigma**2 * d", "sigma * d"
+    ),
+    Mutant(
+        "exact: prior lost in the posterior",
+        "linear_gaussian",
+        "= k + weight.T",
+        "= 0 * k + weight.T",
+    ),
+    Mutant(
+        "exact: 2π lost", "linear_gaussian", "(2 * math.pi * self.cov)", "(self.cov)"
+    ),
+    Mutant(
+        "exact: posterior mean unscaled",
+        "linear_gaussian",
+        "@ cov / self.sigma**2",
+        "@ cov",
+    ),
+    Mutant(
+        "exact: width of q lost in the elbo", "linear_gaussian", " - 0.5 * blur", ""
+    ),
+    Mutant("exact: ½ lost in the elbo", "linear_gaussian", "0.5 * blur", "blur"),
+    Mutant(
+        "exact: gap without volume",
+        "linear_gaussian",
+        " - self.precision.logdet())",
+        ")",
+    ),
+    Mutant(
+        "exact: gap, diagonal alone",
+        "linear_gaussian",
+        "off @ self.precision * off",
+        "off * self.precision.diag() * off",
+    ),
+    Mutant(
+        "exact: gap, prior for precision",
+        "linear_gaussian",
+        "logvar.exp() * self.precision.diag() - 1",
+        "logvar.exp() - 1",
+    ),
+    # ---- autoencoder
+    Mutant("copy: mean over pixels", "autoencoder", "(1).sum(1)", "(1).mean(1)"),
+    Mutant(
+        "copy: absolute error", "autoencoder", "((x_hat - x) ** 2)", "(x_hat - x).abs()"
+    ),
+    Mutant(
+        "copy: sum over the batch",
+        "autoencoder",
+        "self.error(x).mean()",
+        "self.error(x).sum()",
+    ),
+    Mutant(
+        "pca: not centred",
+        "autoencoder",
+        "covariance = (x - mean).T @ (x - mean)",
+        "covariance = x.T @ x",
+    ),
+    Mutant("pca: N - 1", "autoencoder", "/ len(x)  # (D, D)", "/ (len(x) - 1)"),
+    Mutant("pca: narrowest directions", "autoencoder", "vectors.flip(1)[", "vectors["),
+    Mutant(
+        "pca: variances unsorted", "autoencoder", "eigenvalues.flip(0)", "eigenvalues"
+    ),
+    Mutant("angle: the smallest", "autoencoder", "(b.T @ a), 2)", "(b.T @ a), -2)"),
+    Mutant(
+        "angle: bases as they are",
+        "autoencoder",
+        "torch.linalg.qr(a).Q, torch.linalg.qr(b).Q",
+        "a, b",
+    ),
+    Mutant(
+        "angle: in radians",
+        "autoencoder",
+        "torch.rad2deg(torch.asin(sine.clamp(max=1)))",
+        "torch.asin(sine.clamp(max=1))",
+    ),
+    Mutant(
+        "denoising: against the noisy",
+        "autoencoder",
+        "(x_noisy), x)",
+        "(x_noisy), x_noisy)",
+    ),
+    Mutant(
+        "denoising: σ² for σ", "autoencoder", "+ model.sigma *", "+ model.sigma**2 *"
+    ),
+    Mutant(
+        "denoising: shown the clean",
+        "autoencoder",
+        "model.reconstruct(x_noisy)",
+        "model.reconstruct(x)",
+    ),
+    Mutant("denoising: uniform noise", "autoencoder", "torch.randn(", "torch.rand("),
+    Mutant("denoising: sum over the batch", "autoencoder", "eps).mean()", "eps).sum()"),
+    Mutant("whiten: variance for σ", "autoencoder", "variances.sqrt()", "variances"),
+    Mutant("whiten: shifted twice", "autoencoder", "copy_(-(mean @", "copy_((mean @"),
+    Mutant("whiten: not undone", "autoencoder", "copy_(axes * scale)", "copy_(axes)"),
     # ---- probability
     Mutant("entropy: sign", "probability", "-torch.xlogy(p, p)", "torch.xlogy(p, p)"),
     Mutant(
@@ -188,6 +316,157 @@ MUTANTS = [
     ),
     Mutant("huffman: bits at the wrong end", "probability", '"1" + word', 'word + "1"'),
     Mutant("huffman: one bit for both", "probability", '"1" + word', '"0" + word'),
+    # ---- mixture
+    Mutant("lump: ½ lost", "mixture", "return -0.5 * (white**2)", "return -(white**2)"),
+    Mutant(
+        "lump: 2π lost", "mixture", "half_log_det + 0.5 * x", "half_log_det + 0 * x"
+    ),
+    Mutant(
+        "lump: one dimension",
+        "mixture",
+        "0.5 * x.shape[-1] * math.log",
+        "0.5 * math.log",
+    ),
+    Mutant("lump: sign of log det", "mixture", "constant = half", "constant = -half"),
+    Mutant(
+        "em: weights lost",
+        "mixture",
+        "weights.log() + log_normal(x, means",
+        "log_normal(x, means",
+    ),
+    Mutant(
+        "em: not normalised",
+        "mixture",
+        "means = (r.T @ x) / n[:, None]",
+        "means = r.T @ x",
+    ),
+    Mutant(
+        "em: floor lost", "mixture", "n[:, None, None] + floor\n", "n[:, None, None]\n"
+    ),
+    Mutant(
+        "em: hard shares",
+        "mixture",
+        "r = log_joint.softmax(-1)",
+        "r = (log_joint == log_joint.amax(-1, keepdim=True)).to(x)",
+    ),
+    Mutant(
+        "condition: sign of the gain", "mixture", "+ (gain @ step", "- (gain @ step"
+    ),
+    Mutant(
+        "condition: nothing learned", "mixture", "[..., a] - gain @ cov_ba", "[..., a]"
+    ),
+    Mutant(
+        "condition: seen and hidden swapped",
+        "mixture",
+        "a, b = ~seen, seen",
+        "a, b = seen, ~seen",
+    ),
+    Mutant(
+        "condition: weights kept",
+        "mixture",
+        "weights = self.marginal(seen).posterior(x[None, seen])[0]",
+        "weights = self.weights",
+    ),
+    Mutant(
+        "mixture samples: factor turned",
+        "mixture",
+        "(scale[k] @ eps",
+        "(scale[k].mT @ eps",
+    ),
+    Mutant(
+        "mixture samples: weights lost",
+        "mixture",
+        "multinomial(self.weights,",
+        "multinomial(self.weights * 0 + 1,",
+    ),
+    Mutant(
+        "fit: likelihood after the step",
+        "mixture",
+        "return model, history",
+        "return model, history[1:]",
+    ),
+    Mutant("fit: start without the floor", "mixture", "ball + floor", "ball"),
+    Mutant("fit: starts with σ", "mixture", "x.var(0).mean()", "x.std(0).mean()"),
+    # ---- gradients
+    Mutant(
+        "path: logvar taken for log σ",
+        "gradients",
+        "return slope, slope * 0.5 * sigma * eps",
+        "return slope, slope * sigma * eps",
+    ),
+    Mutant(
+        "path: noise forgotten",
+        "gradients",
+        "return slope, slope * 0.5 * sigma * eps",
+        "return slope, slope * 0.5 * sigma",
+    ),
+    Mutant("score: sign", "gradients", "weight * eps / sigma", "-weight * eps / sigma"),
+    Mutant("score: σ² for σ", "gradients", "* eps / sigma,", "* eps / sigma**2,"),
+    Mutant("score: 1 lost", "gradients", "0.5 * (eps**2 - 1)", "0.5 * eps**2"),
+    Mutant("score: ½ lost", "gradients", "weight * 0.5 * (", "weight * ("),
+    Mutant(
+        "score: baseline added",
+        "gradients",
+        "(values - baseline)[",
+        "(values + baseline)[",
+    ),
+    Mutant(
+        "best baseline: unweighted",
+        "gradients",
+        "(weight * values).mean() / weight.mean()",
+        "values.mean()",
+    ),
+    Mutant(
+        "best baseline: |s| for s²", "gradients", "(grad_log_q**2)", "grad_log_q.abs()"
+    ),
+    Mutant(
+        "leave one out: none left out",
+        "gradients",
+        "(values.sum(0) - values) / (len(values) - 1)",
+        "values.mean(0).expand_as(values)",
+    ),
+    Mutant("leave one out: by n", "gradients", "/ (len(values) - 1)", "/ len(values)"),
+    Mutant(
+        "surrogate: decoder forgotten",
+        "gradients",
+        "return values + (values",
+        "return values.detach() + (values",
+    ),
+    Mutant(
+        "surrogate: baseline lost",
+        "gradients",
+        "return values + (values - baseline) *",
+        "return values + values *",
+    ),
+    Mutant(
+        "surrogate: value off",
+        "gradients",
+        "(log_prob - log_prob.detach())",
+        "log_prob",
+    ),
+    Mutant("gumbel: sign", "gradients", "return -torch.empty", "return torch.empty"),
+    Mutant(
+        "soft draw: temperature lost",
+        "gradients",
+        "return ((logits + noise) / temperature)",
+        "return (logits + noise)",
+    ),
+    Mutant(
+        "soft draw: noise not cooled",
+        "gradients",
+        "return ((logits + noise) / temperature)",
+        "return (logits / temperature + noise)",
+    ),
+    Mutant("soft draw: noise lost", "gradients", "n ((logits + noise)", "n ((logits)"),
+    Mutant("hard draw: no way back", "gradients", "(soft - soft.detach())", "0 * soft"),
+    Mutant(
+        "hard draw: soft",
+        "gradients",
+        "return hard + (soft - soft.detach())",
+        "return soft",
+    ),
+    Mutant("implicit: sign", "gradients", "- (u - u.detach())", "+ (u - u.detach())"),
+    Mutant("implicit: density lost", "gradients", ".detach()) / density", ".detach())"),
     # ---- data
     Mutant("split: not stratified", "data", "stratify=y", "stratify=None"),
     Mutant("split: another seed", "data", "random_state=0", "random_state=1"),
@@ -267,6 +546,58 @@ MUTANTS = [
         "torch.randperm(len(x))",
     ),
     Mutant("batches: the same again", "training", "[i : i + size]", "[:size]"),
+    # ---- metrics
+    Mutant("bits: nats", "metrics", "(dims * math.log(2))", "dims"),
+    Mutant("bits: per image", "metrics", "(dims * math.log(2))", "math.log(2)"),
+    Mutant("frechet: means lost", "metrics", "distance = means +", "distance = 0 +"),
+    Mutant(
+        "frechet: distance of means not squared",
+        "metrics",
+        "means = (a.mean(0) - b.mean(0)).square().sum()",
+        "means = (a.mean(0) - b.mean(0)).norm()",
+    ),
+    Mutant("frechet: cross term once", "metrics", "- 2 * cross", "- cross"),
+    Mutant("frechet: covariance by n", "metrics", "sqrt(len(x) - 1)", "sqrt(len(x))"),
+    Mutant("frechet: not centred", "metrics", "qr(x - x.mean(0), mode", "qr(x, mode"),
+    Mutant("frechet: root not transposed", "metrics", "root_b.T)", "root_b)"),
+    Mutant("frechet: single precision", "metrics", ".cpu().double() for", ".cpu() for"),
+    Mutant(
+        "frechet: too few samples", "metrics", "<= x.shape[1]:", "< x.shape[1] - 9:"
+    ),
+    Mutant("manifold: own distance counts", "metrics", ".fill_diagonal_(math.inf)", ""),
+    Mutant("manifold: one neighbour", "metrics", "kthvalue(k,", "kthvalue(1,"),
+    Mutant("manifold: boundary left out", "metrics", "<= radius", "< radius"),
+    Mutant("manifold: every ball", "metrics", "radius).any(1)", "radius).all(1)"),
+    Mutant(
+        "recall: precision again",
+        "metrics",
+        "recall = within(fake, real,",
+        "recall = within(real, fake,",
+    ),
+    Mutant("critic: ink as it is", "metrics", "self.body(2 * x - 1)", "self.body(x)"),
+    Mutant(
+        "critic: logits",
+        "metrics",
+        "_critic()(_ink(x)).softmax(1)",
+        "_critic()(_ink(x))",
+    ),
+    # ---- scoreboard
+    Mutant(
+        "floor: training digits with repeats",
+        "scoreboard",
+        "torch.randperm(len(x), generator=generator)[:n]",
+        "torch.randint(len(x), (n,), generator=generator)",
+    ),
+    Mutant("line: the best group", "scoreboard", "distances.mean()", "distances.min()"),
+    Mutant(
+        "line: precision for recall",
+        "scoreboard",
+        "precision, recall = torch",
+        "recall, precision = torch",
+    ),
+    Mutant("line: one group", "scoreboard", "in range(GROUPS)]", "in range(2)]"),
+    Mutant("line: not held to the stored one", "scoreboard", "not faults,", "True,"),
+    Mutant("line: bound hidden", "scoreboard", "'≤ ' * self.bound", "''"),
 ]
 
 
