@@ -98,8 +98,8 @@ def score_surrogate(
     whatever parameters f has, plus (values - baseline) ∇ log_prob. Draws must be
     detached in both. Schulman et al. 2015.
     """
-    weight = (values - baseline).detach()
-    return values + weight * (log_prob - log_prob.detach())
+    # The last factor is 0: it adds nothing to the value, and its own gradient to that.
+    return values + (values - baseline) * (log_prob - log_prob.detach())
 
 
 def gumbel(*shape: int, generator: torch.Generator | None = None) -> Tensor:

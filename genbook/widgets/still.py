@@ -95,3 +95,27 @@ def interpolation(decoder: "nn.Sequential", z: np.ndarray, x: np.ndarray) -> byt
     ):  # fmt: skip
         _digit(axes, image)
     return _png(figure)
+
+
+def gradient_noise(seed: int) -> bytes:
+    """Draw 1,000 estimates of a gradient of -4 by two methods, for σ = 1, 8 draws."""
+    eps = np.random.default_rng(seed).standard_normal((1000, 8))
+    off = eps - 2
+    shown = {
+        "pathwise": (2 * off, COLORS["model"]),
+        "score function": (off**2 * eps, COLORS["latent"]),
+    }
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained", facecolor="none")
+    FigureCanvasAgg(figure)
+    both = figure.subplots(2, 1, sharex=True)
+    for axes, (name, (draws, colour)) in zip(both, shown.items(), strict=True):
+        axes.set_facecolor("none")
+        axes.hist(draws.mean(1), bins=np.linspace(-24, 16, 81), color=colour)
+        axes.axvline(-4, color=COLORS["truth"])
+        axes.set_title(name, loc="left", color=COLORS["ink"], fontsize=10)
+        axes.set_yticks([])
+        axes.tick_params(colors=COLORS["ink"], labelsize=8)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side == "bottom")
+            spine.set_color(COLORS["ink"])
+    return _png(figure)
