@@ -80,7 +80,8 @@ def fit_steps(
 
     Arguments are checked at once; training happens as the iterator is consumed.
 
-    device  where to train; ``None`` takes the best there is. The model moves there.
+    device  where to train: the model moves there, and each batch does. ``None`` leaves
+            it where it is; ``pick_device()`` names the best there is.
     ema     decay of an exponential moving average of the weights, for example 0.999;
             after the last step the model holds the averaged weights.
     clip    the gradient's largest allowed norm (Pascanu et al. 2013).
@@ -90,7 +91,8 @@ def fit_steps(
     naming step and term if a term is not finite; the weights are then still those of
     the step before.
     """
-    device = pick_device(device)
+    here = next(model.parameters()).device
+    device = here if device is None else pick_device(device)
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
     if not lr > 0:

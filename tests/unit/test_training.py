@@ -297,8 +297,17 @@ def test_the_device_is_the_best_there_is():
 def test_the_model_is_moved_and_the_data_follows():
     model = Line().float()  # Apple's MPS knows no float64
     s = training.batches(points().float(), size=16)
-    training.fit(model, s, steps=2, progress=False)
-    assert model.w.device.type == training.pick_device().type
+    best = training.pick_device()
+    training.fit(model, s, steps=2, device=best, progress=False)
+    assert model.w.device.type == best.type
+
+
+def test_unasked_the_model_stays_where_it_is(monkeypatch):
+    """A lesson's tensors lie on the CPU; a card in the machine must not split them."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    model = Line()
+    training.fit(model, stream(), steps=2, progress=False)
+    assert model.w.device.type == "cpu"
 
 
 def missing_device():
