@@ -3,17 +3,19 @@
 Each is a canvas that computes in the browser, joined there to ipywidgets sliders; no
 kernel is asked, so the same figure works on a static page (`hydrate.js`).
 
-==============  ======================================================================
-latent_plane    drag a point through a latent plane, see what is decoded there
-interpolation   from one digit to another, in a straight line or along a great circle
-two_gaussians   move two Gaussians; their entropy, cross-entropy and both KLs
-elbo_gap        move a guess q; its ELBO and its gap always reach log p(x)
-gradient_noise  one gradient estimated two ways, a thousand times each
-quiz            questions, with a reason for every answer
-Panel           a column of widgets that is one figure: alt text and a still picture
-==============  ======================================================================
+=================  =====================================================================
+latent_plane       drag a point through a latent plane, see what is decoded there
+interpolation      from one digit to another, in a straight line or along a great circle
+critic_and_artist  a classifier and a density, fitted to the same points
+elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
+gradient_noise     one gradient estimated two ways, a thousand times each
+two_gaussians      move two Gaussians; their entropy, cross-entropy and both KLs
+quiz               questions, with a reason for every answer
+Panel              a column of widgets that is one figure: alt text and a still picture
+=================  =====================================================================
 """
 
+from genbook.widgets.critic_and_artist import CriticAndArtist, critic_and_artist
 from genbook.widgets.elbo_gap import ElboGap, elbo_gap
 from genbook.widgets.gradient_noise import GradientNoise, gradient_noise
 from genbook.widgets.interpolation import Interpolation, interpolation
@@ -23,6 +25,7 @@ from genbook.widgets.quiz import Quiz, quiz
 from genbook.widgets.two_gaussians import TwoGaussians, two_gaussians
 
 __all__ = [
+    "CriticAndArtist",
     "ElboGap",
     "GradientNoise",
     "Interpolation",
@@ -30,6 +33,7 @@ __all__ = [
     "Panel",
     "Quiz",
     "TwoGaussians",
+    "critic_and_artist",
     "elbo_gap",
     "gradient_noise",
     "interpolation",
