@@ -12,7 +12,8 @@ best that linear networks can do (Bourlard & Kamp 1988, Baldi & Hornik 1989).
 import torch
 from torch import Tensor, nn
 
-from genbook.training import _describe
+from genbook import nets
+from genbook.training import describe
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -32,7 +33,7 @@ def pca(x: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     x = x.flatten(1)
     if len(x) == 0 or not x.isfinite().all():
-        raise ValueError(f"x: expected finite data, one or more, got {_describe(x)}")
+        raise ValueError(f"x: expected finite data, one or more, got {describe(x)}")
     if not 1 <= k <= x.shape[1]:
         raise ValueError(f"k: expected 1 … {x.shape[1]} directions, got {k}")
     mean = x.mean(0)
@@ -83,17 +84,8 @@ class Autoencoder(nn.Module):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
         super().__init__()
-        if latent < 1:
-            raise ValueError(f"latent: expected at least 1 dimension, got {latent}")
         self.encoder, self.decoder, self.latent = encoder, decoder, latent
-        try:
-            with torch.no_grad():
-                code = next(decoder.parameters()).new_zeros(1, latent)
-                self.shape = tuple(decoder(code).shape[1:])
-        except RuntimeError as error:
-            raise ValueError(
-                f"decoder: expected one that takes codes of {latent} numbers: {error}"
-            ) from error
+        self.shape = nets.image_shape(decoder, latent)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes of images x, (B, …) -> (B, K).
@@ -104,7 +96,7 @@ class Autoencoder(nn.Module):
         if x.shape[1:] != self.shape or len(x) == 0 or not x.isfinite().all():
             raise ValueError(
                 f"x: expected finite images of shape {self.shape}, one or more, "
-                f"got {_describe(x)}"
+                f"got {describe(x)}"
             )
         z = self.encoder(x)
         if z.shape != (len(x), self.latent):

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import torch
 from torch import nn
 
 Size = int | tuple[int, ...]
@@ -32,3 +33,20 @@ def mlp(*sizes: Size, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
     if isinstance(sizes[-1], tuple):
         layers.append(nn.Unflatten(-1, sizes[-1]))
     return nn.Sequential(*layers)
+
+
+def image_shape(decoder: nn.Module, latent: int) -> tuple[int, ...]:
+    """Return the shape of one image that ``decoder`` makes of a code (latent,).
+
+    Raises ``ValueError`` for latent < 1, and if it does not take codes of this length.
+    """
+    if latent < 1:
+        raise ValueError(f"latent: expected at least 1 dimension, got {latent}")
+    code = next(decoder.parameters()).new_zeros(1, latent)
+    try:
+        with torch.no_grad():
+            return tuple(decoder(code).shape[1:])
+    except RuntimeError as error:
+        raise ValueError(
+            f"decoder: expected one that takes codes of {latent} numbers: {error}"
+        ) from error

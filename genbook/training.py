@@ -51,7 +51,7 @@ def batches(
     """
     if len(x) == 0 or not x.isfinite().all():
         raise ValueError(
-            f"batches expects finite data of at least one example, got {_describe(x)}"
+            f"batches expects finite data of at least one example, got {describe(x)}"
         )
     if not 1 <= size <= len(x):
         raise ValueError(f"batch size: expected 1 … {len(x)}, got {size}")
@@ -184,7 +184,7 @@ def _watched() -> bool:
     return sys.stdout.isatty()
 
 
-def _describe(x: Tensor) -> str:
+def describe(x: Tensor) -> str:
     """Return a tensor's shape, and whether it holds NaN or infinity."""
     return f"shape {tuple(x.shape)}" + (
         "" if x.isfinite().all() else " with NaN or inf"

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbook.training import _describe
+from genbook import nets
+from genbook.training import describe
 
 
 def kl_normal(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -223,18 +224,9 @@ class VAE(nn.Module):
         super().__init__()
         if not beta >= 0:
             raise ValueError(f"beta: expected a weight of at least 0, got {beta}")
-        if latent < 1:
-            raise ValueError(f"latent: expected at least 1 dimension, got {latent}")
         self.encoder, self.decoder = encoder, decoder
         self.latent, self.likelihood, self.beta = latent, likelihood, beta
-        try:
-            with torch.no_grad():
-                code = next(decoder.parameters()).new_zeros(1, latent)
-                self.shape = tuple(decoder(code).shape[1:])
-        except RuntimeError as error:
-            raise ValueError(
-                f"decoder: expected one that takes codes of {latent} numbers: {error}"
-            ) from error
+        self.shape = nets.image_shape(decoder, latent)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and logvar of q(z|x), each (B, K).
@@ -318,7 +310,7 @@ class VAE(nn.Module):
         if x.shape[1:] != self.shape or len(x) == 0 or not x.isfinite().all():
             raise ValueError(
                 f"x: expected finite images of shape {self.shape}, one or more, "
-                f"got {_describe(x)}"
+                f"got {describe(x)}"
             )
 
 
