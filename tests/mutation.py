@@ -400,7 +400,12 @@ MUTANTS = [
         "return slope, slope * 0.5 * sigma * eps",
         "return slope, slope * 0.5 * sigma",
     ),
-    Mutant("score: sign", "gradients", "weight * eps / sigma", "-weight * eps / sigma"),
+    Mutant(
+        "score function: sign",
+        "gradients",
+        "weight * eps / sigma",
+        "-weight * eps / sigma",
+    ),
     Mutant("score: σ² for σ", "gradients", "* eps / sigma,", "* eps / sigma**2,"),
     Mutant("score: 1 lost", "gradients", "0.5 * (eps**2 - 1)", "0.5 * eps**2"),
     Mutant("score: ½ lost", "gradients", "weight * 0.5 * (", "weight * ("),

@@ -59,7 +59,9 @@ def server(tmp_path_factory):
         )
     try:
         port = wait_for_port(process, home)
-        yield home / "root", f"http://127.0.0.1:{port}/lab/tree/{{}}?token={token}"
+        # A workspace for each lesson: a shared one would open those before it, too.
+        at = f"http://127.0.0.1:{port}/lab/workspaces/{{0}}/tree/{{0}}.ipynb"
+        yield home / "root", f"{at}?token={token}"
     finally:
         process.terminate()
         process.wait(30)
@@ -126,7 +128,7 @@ def test_lesson_is_alive(path, server, browser):
             route.abort()
 
     page.route(lambda address: address.startswith("http"), stay)
-    open_and_run(page, url.format(path.name), len(code))
+    open_and_run(page, url.format(path.stem), len(code))
 
     said = page.locator("[data-mime-type$='jupyter.stderr']").all_inner_texts()
     assert said == [], "training leaves no red block"
