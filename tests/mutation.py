@@ -26,10 +26,12 @@ ROOT = Path(__file__).parents[1]
 MODULES = (
     "autoencoder",
     "data",
+    "diffusion",
     "gradients",
     "linear_gaussian",
     "metrics",
     "mixture",
+    "score",
     "scoreboard",
     "training",
     "vae",
@@ -472,6 +474,123 @@ MUTANTS = [
     ),
     Mutant("implicit: sign", "gradients", "- (u - u.detach())", "+ (u - u.detach())"),
     Mutant("implicit: density lost", "gradients", ".detach()) / density", ".detach())"),
+    # ---- score
+    Mutant("esm: ½ lost", "score", "0.5 * (field(x) - target)", "(field(x) - target)"),
+    Mutant("ism: divergence lost", "score", "sum(1) + divergence(s, x)", "sum(1)"),
+    Mutant("ism: sign", "score", "sum(1) + divergence", "sum(1) - divergence"),
+    Mutant("divergence: one dimension", "score", "in range(x.shape[1])", "in range(1)"),
+    Mutant("sliced: v once", "score", "+ slope * v)", "+ slope)"),
+    Mutant("dsm: sign of the target", "score", "+ eps / sigma)", "- eps / sigma)"),
+    Mutant("dsm: σ² for σ", "score", "+ eps / sigma)", "+ eps / sigma**2)"),
+    Mutant("dsm: clean point", "score", "field(x + sigma * eps)", "field(x)"),
+    Mutant(
+        "langevin: √step", "score", "math.sqrt(2 * step) * eps", "math.sqrt(step) * eps"
+    ),
+    Mutant("langevin: downhill", "score", "x + step * field(x)", "x - step * field(x)"),
+    Mutant("annealed: one step for all", "score", "step * float(sigma) ** 2", "step"),
+    Mutant("corrector: not doubled", "score", "step = 2 * (ratio *", "step = (ratio *"),
+    Mutant("corrector: squared twice", "score", "norms[1]) ** 2", "norms[1]) ** 4"),
+    Mutant(
+        "vp: drift not halved",
+        "score",
+        ".sqrt(), -0.5 * beta, beta",
+        ".sqrt(), -beta, beta",
+    ),
+    Mutant(
+        "vp: β not summed",
+        "score",
+        "0.5 * (beta_1 - beta_0) * t**2",
+        "(beta_1 - beta_0) * t**2",
+    ),
+    Mutant("ve: g for g²", "score", "g2 = 2 * sigma**2 *", "g2 = 2 * sigma *"),
+    Mutant("straight: drift", "score", "t, -1 / (1 - t),", "t, -1 / t,"),
+    Mutant(
+        "score at: not stretched back",
+        "score",
+        "level.sigma / level.a) / level.a",
+        "level.sigma / level.a)",
+    ),
+    Mutant(
+        "score at: σ not stretched",
+        "score",
+        "(x / level.a, level.sigma / level.a)",
+        "(x / level.a, level.sigma)",
+    ),
+    Mutant(
+        "flow: ½ of g² lost",
+        "score",
+        "- 0.5 * level.g2 * score_at",
+        "- level.g2 * score_at",
+    ),
+    Mutant("flow: Euler", "score", "(u1 + 2 * u2 + 2 * u3 + u4)", "6 * u1"),
+    Mutant("flow: volume by Euler", "score", "(d1 + 2 * d2 + 2 * d3 + d4)", "6 * d1"),
+    Mutant(
+        "ode: volume subtracted",
+        "score",
+        "return log_p1 + change",
+        "return log_p1 - change",
+    ),
+    Mutant(
+        "ode: standard normal end",
+        "score",
+        "var = process(times[-1]).sigma ** 2",
+        "var = torch.ones(())",
+    ),
+    Mutant(
+        "reverse: ½ g²",
+        "score",
+        "- level.g2 * score_at(score, x, level)\n        x",
+        "- 0.5 * level.g2 * score_at(score, x, level)\n        x",
+    ),
+    Mutant(
+        "reverse: no root of the step",
+        "score",
+        "(h * level.g2).sqrt()",
+        "h * level.g2.sqrt()",
+    ),
+    Mutant("names: sign of v", "score", '"v": (-sigma, a)', '"v": (sigma, -a)'),
+    Mutant(
+        "names: sign of the score", "score", "(0.0, -1 / sigma)", "(0.0, 1 / sigma)"
+    ),
+    Mutant("names: score by σ²", "score", "(0.0, -1 / sigma)", "(0.0, -1 / sigma**2)"),
+    Mutant(
+        "names: velocity of the noise",
+        "score",
+        "(0.5 * g2 + f * sigma**2) / sigma",
+        "(0.5 * g2) / sigma",
+    ),
+    Mutant(
+        "convert: determinant",
+        "score",
+        "a * q - level.sigma * p",
+        "a * q + level.sigma * p",
+    ),
+    Mutant(
+        "model: not divided by σ",
+        "score",
+        "sigma.log()], 1)) / sigma",
+        "sigma.log()], 1))",
+    ),
+    Mutant("model: x not scaled", "score", "(sigma**2 + self.spread**2).sqrt()", "1"),
+    Mutant("model: weight σ", "score", "(sigma**2 * each)", "(sigma * each)"),
+    Mutant(
+        "model: levels not spread",
+        "score",
+        "u = ((torch.arange(len(x)) + u) / len(x)).to(x)",
+        "pass",
+    ),
+    Mutant(
+        "model: even in σ",
+        "score",
+        "self.sigma_min * (self.sigma_max / self.sigma_min) ** u",
+        "self.sigma_min + (self.sigma_max - self.sigma_min) * u",
+    ),
+    Mutant(
+        "model: starts narrow",
+        "score",
+        "math.hypot(self.sigma_max, self.spread) * x",
+        "self.spread * x",
+    ),
     # ---- data
     Mutant("split: not stratified", "data", "stratify=y", "stratify=None"),
     Mutant("split: another seed", "data", "random_state=0", "random_state=1"),
@@ -603,6 +722,149 @@ MUTANTS = [
     Mutant("line: one group", "scoreboard", "in range(GROUPS)]", "in range(2)]"),
     Mutant("line: not held to the stored one", "scoreboard", "not faults,", "True,"),
     Mutant("line: bound hidden", "scoreboard", "'≤ ' * self.bound", "''"),
+    # ---- diffusion: the forward half
+    Mutant(
+        "linear: no β_T",
+        "diffusion",
+        "linspace(beta_1, beta_T, T,",
+        "linspace(beta_1, beta_T, T + 1,",
+    ),
+    Mutant(
+        "linear: ᾱ of β", "diffusion", "(1 - beta).cumprod(0)])", "beta.cumprod(0)])"
+    ),
+    Mutant(
+        "linear: in float32",
+        "diffusion",
+        "beta_T, T, dtype=torch.float64)",
+        "beta_T, T)",
+    ),
+    Mutant(
+        "cosine: not squared",
+        "diffusion",
+        "math.pi / 2).cos() ** 2)",
+        "math.pi / 2).cos())",
+    ),
+    Mutant(
+        "cosine: s not in the denominator",
+        "diffusion",
+        "(u + s) / (1 + s) *",
+        "(u + s) *",
+    ),
+    Mutant(
+        "cosine: π for π/2", "diffusion", "* math.pi / 2).cos()", "* math.pi).cos()"
+    ),
+    Mutant(
+        "sigmoid: start and end swapped",
+        "diffusion",
+        "linspace(start, end, T + 1,",
+        "linspace(end, start, T + 1,",
+    ),
+    Mutant(
+        "sigmoid: τ multiplied",
+        "diffusion",
+        "(-u / tau).sigmoid()",
+        "(-u * tau).sigmoid()",
+    ),
+    Mutant(
+        "sigmoid: end not subtracted",
+        "diffusion",
+        "_cut(fall - fall[-1])",
+        "_cut(fall)",
+    ),
+    Mutant(
+        "schedule: β not cut", "diffusion", ".clamp(min=1 - 0.999)", ".clamp(min=1e-9)"
+    ),
+    Mutant(
+        "β: ᾱ upside down",
+        "diffusion",
+        "alpha_bar[1:] / alpha_bar[:-1]\n    return torch.cat([beta",
+        "alpha_bar[:-1] / alpha_bar[1:]\n    return torch.cat([beta",
+    ),
+    Mutant(
+        "β: one step off",
+        "diffusion",
+        "torch.cat([beta.new_zeros(1), beta])",
+        "torch.cat([beta, beta.new_zeros(1)])",
+    ),
+    Mutant(
+        "snr: of amplitudes",
+        "diffusion",
+        "return alpha_bar / (1 - alpha_bar)",
+        "return (alpha_bar / (1 - alpha_bar)).sqrt()",
+    ),
+    Mutant("t: off by one", "diffusion", "values[t].to(x)", "values[t - 1].to(x)"),
+    Mutant(
+        "t: 0 let through",
+        "diffusion",
+        "t.min() >= 1 and t.max()",
+        "t.min() >= 0 and t.max()",
+    ),
+    Mutant(
+        "jump: signal ᾱ for √ᾱ",
+        "diffusion",
+        "at(alpha_bar.sqrt(), t, x0),",
+        "at(alpha_bar, t, x0),",
+    ),
+    Mutant(
+        "jump: noise 1 - ᾱ without root",
+        "diffusion",
+        "at((1 - alpha_bar).sqrt(), t, x0)",
+        "at(1 - alpha_bar, t, x0)",
+    ),
+    Mutant(
+        "jump: noise 1 - √ᾱ",
+        "diffusion",
+        "at((1 - alpha_bar).sqrt(), t, x0)",
+        "at(1 - alpha_bar.sqrt(), t, x0)",
+    ),
+    Mutant(
+        "jump: signal not shrunk",
+        "diffusion",
+        "return signal * x0 + noise * eps",
+        "return x0 + noise * eps",
+    ),
+    Mutant(
+        "posterior: ᾱ_{t+1} for ᾱ_{t-1}",
+        "diffusion",
+        "alpha_bar.roll(1)",
+        "alpha_bar.roll(-1)",
+    ),
+    Mutant(
+        "posterior: β for β̃",
+        "diffusion",
+        "at(beta * (1 - before) / (1 - alpha_bar), t, x_t)",
+        "at(beta, t, x_t)",
+    ),
+    Mutant(
+        "posterior: √β̃",
+        "diffusion",
+        "at(beta * (1 - before) / (1 - alpha_bar), t, x_t)",
+        "at((beta * (1 - before) / (1 - alpha_bar)).sqrt(), t, x_t)",
+    ),
+    Mutant(
+        "posterior: root of ᾱ_{t-1} lost",
+        "diffusion",
+        "before.sqrt() * beta / (1",
+        "before * beta / (1",
+    ),
+    Mutant(
+        "posterior: root of α_t lost",
+        "diffusion",
+        "(1 - beta).sqrt() * (1 - before)",
+        "(1 - beta) * (1 - before)",
+    ),
+    Mutant(
+        "posterior: x0 and x_t swapped",
+        "diffusion",
+        "at(of_x0, t, x_t) * x0 + at(of_x_t, t, x_t) * x_t",
+        "at(of_x0, t, x_t) * x_t + at(of_x_t, t, x_t) * x0",
+    ),
+    Mutant(
+        "schedule: may rise",
+        "diffusion",
+        "falls = (alpha_bar[1:] < alpha_bar[:-1]).all()",
+        "falls = (alpha_bar[1:] <= alpha_bar[:-1]).all()",
+    ),
 ]
 
 
