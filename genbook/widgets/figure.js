@@ -28,15 +28,17 @@ function fit(canvas) {
   return { ctx, w, h };
 }
 
-// Draw again, at most once a frame, when the model, the size or the theme changes.
-// How long a frame took stands in `data-ms`. Returns what ends it.
+// Draw again, at most once a frame, when the model, the size or the theme changes, or
+// when the function's `ask` is called; and in the next frame, as long as draw() returns
+// true. How long a frame took stands in `data-ms`. Returns a function that ends it.
 function animate(model, el, keys, draw) {
   let frame = 0;
   const paint = () => {
     frame = 0;
     const start = performance.now();
-    draw();
+    const more = draw();
     el.dataset.ms = (performance.now() - start).toFixed(2);
+    if (more) ask();
   };
   const ask = () => { frame ||= requestAnimationFrame(paint); };
   for (const key of keys) model.on(`change:${key}`, ask);
@@ -47,12 +49,13 @@ function animate(model, el, keys, draw) {
     theme.observe(e, { attributes: true });
   }
   ask();
-  return () => {
+  const end = () => {
     cancelAnimationFrame(frame);
     for (const key of keys) model.off(`change:${key}`, ask);
     sizes.disconnect();
     theme.disconnect();
   };
+  return Object.assign(end, { ask });
 }
 
 // Enlarge an image eightfold by bicubic convolution (Keys 1981, a = -3/4, as torch and
