@@ -20,3 +20,13 @@ def decoder(k: int, pixels: int = 64) -> nn.Sequential:
     for p in net.parameters():
         p.data *= 4
     return net
+
+
+def chain_states() -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Return x_t, x0_hat (9, 16, 8, 8) and the times of a chain of random images."""
+    generator = torch.Generator().manual_seed(4)
+    x0, *noise = 2 * torch.rand(18, 16, 8, 8, generator=generator) - 1
+    part = torch.linspace(0, 1, 9)[:, None, None, None]
+    x_t = part * x0 + 2 * (1 - part) * torch.stack(noise[:9])
+    x0_hat = (1 + part) / 2 * x0 + 0.1 * torch.stack(noise[8:])
+    return x_t, x0_hat, list(range(80, -1, -10))

@@ -6,6 +6,7 @@ kernel is asked, so the same figure works on a static page (`hydrate.js`).
 =================  =====================================================================
 latent_plane       drag a point through a latent plane, see what is decoded there
 interpolation      from one digit to another, in a straight line or along a great circle
+chain              sixteen digits on their way from noise, and the guesses of their end
 critic_and_artist  a classifier and a density, fitted to the same points
 elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
 gradient_noise     one gradient estimated two ways, a thousand times each
@@ -15,6 +16,7 @@ Panel              a column of widgets that is one figure: alt text and a still 
 =================  =====================================================================
 """
 
+from genbook.widgets.chain import Chain, chain
 from genbook.widgets.critic_and_artist import CriticAndArtist, critic_and_artist
 from genbook.widgets.elbo_gap import ElboGap, elbo_gap
 from genbook.widgets.gradient_noise import GradientNoise, gradient_noise
@@ -25,6 +27,7 @@ from genbook.widgets.quiz import Quiz, quiz
 from genbook.widgets.two_gaussians import TwoGaussians, two_gaussians
 
 __all__ = [
+    "Chain",
     "CriticAndArtist",
     "ElboGap",
     "GradientNoise",
@@ -33,6 +36,7 @@ __all__ = [
     "Panel",
     "Quiz",
     "TwoGaussians",
+    "chain",
     "critic_and_artist",
     "elbo_gap",
     "gradient_noise",

@@ -119,3 +119,16 @@ def gradient_noise(seed: int) -> bytes:
             spine.set_visible(side == "bottom")
             spine.set_color(COLORS["ink"])
     return _png(figure)
+
+
+def chain(x_t: np.ndarray, x0_hat: np.ndarray) -> bytes:
+    """Draw 16 images, uint8 (16, H, W), four by four, and beside them the guesses."""
+    figure = Figure(figsize=(4.2, 2.1), layout="constrained", facecolor="none")
+    FigureCanvasAgg(figure)
+    for half, images in zip(
+        figure.subfigures(1, 2, wspace=0.05), (x_t, x0_hat), strict=True
+    ):
+        half.set_facecolor("none")
+        for axes, image in zip(half.subplots(4, 4).flat, images, strict=True):
+            _digit(axes, image / 255)
+    return _png(figure)
