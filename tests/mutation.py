@@ -474,6 +474,107 @@ MUTANTS = [
     ),
     Mutant("implicit: sign", "gradients", "- (u - u.detach())", "+ (u - u.detach())"),
     Mutant("implicit: density lost", "gradients", ".detach()) / density", ".detach())"),
+    # ---- gan
+    Mutant(
+        "value: sign of the fakes",
+        "gan",
+        "F.logsigmoid(-d_fake)",
+        "F.logsigmoid(d_fake)",
+    ),
+    Mutant(
+        "value: sum for mean",
+        "gan",
+        "F.logsigmoid(d_real).mean()",
+        "F.logsigmoid(d_real).sum()",
+    ),
+    Mutant(
+        "d loss: labels swapped",
+        "gan",
+        "real, fake = F.softplus(-d_real).mean(), F.softplus(d_fake)",
+        "real, fake = F.softplus(d_real).mean(), F.softplus(-d_fake)",
+    ),
+    Mutant(
+        "d loss: the fakes forgotten",
+        "gan",
+        '{"loss": real + fake, "real"',
+        '{"loss": real, "real"',
+    ),
+    Mutant(
+        "saturating: sign",
+        "gan",
+        "return -F.softplus(d_fake).mean()",
+        "return F.softplus(d_fake).mean()",
+    ),
+    Mutant(
+        "non-saturating: saturates",
+        "gan",
+        "return F.softplus(-d_fake).mean()",
+        "return -F.softplus(d_fake).mean()",
+    ),
+    Mutant(
+        "best d: the wrong way round",
+        "gan",
+        "return log_p - log_q",
+        "return log_q - log_p",
+    ),
+    Mutant("best d: p alone", "gan", "return log_p - log_q", "return log_p"),
+    Mutant("gan: detach lost", "gan", "(len(x))).detach()", "(len(x)))"),
+    Mutant(
+        "gan: detach for the generator",
+        "gan",
+        "self.generator(self.noise(n))\n",
+        "self.generator(self.noise(n)).detach()\n",
+    ),
+    Mutant(
+        "gan: real for fake",
+        "gan",
+        "self.discriminator(x), self.discriminator(fake)",
+        "self.discriminator(fake), self.discriminator(x)",
+    ),
+    Mutant(
+        "gan: one noise for all",
+        "gan",
+        "            (n, self.latent), generator",
+        "            (1, self.latent), generator",
+    ),
+    Mutant(
+        "gan: images share their norm",
+        "gan",
+        "nn.GroupNorm(4, 2 * width)",
+        "nn.BatchNorm2d(2 * width)",
+    ),
+    Mutant("play: gradients of G's turn kept", "gan", "adam_d.zero_grad()", "pass"),
+    Mutant("play: gradients of D's turn kept", "gan", "adam_g.zero_grad()", "pass"),
+    Mutant(
+        "play: D never moves", "gan", "            adam_d.step()", "            pass"
+    ),
+    Mutant(
+        "play: one turn of D", "gan", "for _ in range(d_steps)", "for _ in range(1)"
+    ),
+    Mutant(
+        "fit_gan: one rate for both",
+        "gan",
+        "discriminator.parameters(), lr=lr_d",
+        "discriminator.parameters(), lr=lr",
+    ),
+    Mutant(
+        "fit_gan: betas lost",
+        "gan",
+        "generator.parameters(), lr=lr, betas=betas",
+        "generator.parameters(), lr=lr",
+    ),
+    Mutant(
+        "fit_gan: the average not kept",
+        "gan",
+        "if step.step == steps:",
+        "if step.step > steps:",
+    ),
+    Mutant(
+        "fit_gan: NaN passes",
+        "gan",
+        "if not math.isfinite(number)",
+        "if math.isinf(number)",
+    ),
     # ---- score
     Mutant("esm: ½ lost", "score", "0.5 * (field(x) - target)", "(field(x) - target)"),
     Mutant("ism: divergence lost", "score", "sum(1) + divergence(s, x)", "sum(1)"),
