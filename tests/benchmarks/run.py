@@ -23,7 +23,7 @@ from scripts import run_lessons
 from scripts.scoreboard import machine
 from tests.site.book import build, pages
 from tests.site.browser import launch
-from tests.site.visit import serve
+from tests.site.visit import LIVE, frame_times, serve
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "book/benchmarks.md"
@@ -126,36 +126,20 @@ def weigh(site: Path, urls: set[str], address: str) -> list[str]:
     return [f"{sum(map(len, bodies)) / 1e3:.0f}", f"{sum(packed) / 1e3:.0f}"]
 
 
-MOVE = """async (slider) => {
-  let figure = slider;
-  while (figure && !figure.querySelector("[data-ms]")) figure = figure.parentElement;
-  if (!figure) return null;
-  const frame = () => new Promise((r) => requestAnimationFrame(r));
-  const times = [];
-  for (let i = 0; i < 120; i++) {
-    const low = +slider.min, high = +slider.max;
-    slider.value = low + ((high - low) * (i % 60)) / 59;
-    slider.dispatchEvent(new Event("input", { bubbles: true }));
-    await frame();
-    await frame();
-    times.push(+figure.querySelector("[data-ms]").dataset.ms);
-  }
-  const name = slider.getAttribute("aria-label") ?? slider.labels[0]?.innerText ?? "";
-  return [name, times.slice(20)];
-}"""
+NAME = """(c) => c.getAttribute("aria-label") ?? c.labels?.[0]?.innerText
+  ?? c.innerText.trim()"""
 
 
 def measure_frames(browser: Browser, site: Path, address: str) -> list[list[str]]:
-    """Move every slider of every lesson; each canvas says how long its frame took."""
+    """Move every control of every lesson; return how long its frames took."""
     rows = []
     for path in LESSONS:
         page = browser.new_page()
         page.goto(f"{address}notebooks/{path.stem}.html")
         page.wait_for_function("document.querySelector('[data-ms]')")
-        for slider in page.locator("main input[type=range]").all():
-            if (moved := slider.evaluate(MOVE)) is None:
-                continue
-            name, times = moved
+        for control in page.locator(LIVE).element_handles():
+            times = frame_times(page, control)
+            name = control.evaluate(NAME)
             late = statistics.quantiles(times, n=20)[-1]
             rows.append(
                 [path.stem, name, f"{statistics.median(times):.2f}", f"{late:.2f}"]
@@ -196,9 +180,9 @@ def main() -> None:
         "What a page loads, in kB; compressed as a server would (gzip).\n",
         table(["page", "at once", "gzip", "scrolled to its end", "gzip"], weight),
         "## Figures that move\n",
-        "What a frame takes to compute and to draw after a slider moved, in ms.\n"
+        "What the page's main thread works for a frame after a control moved, in ms.\n"
         "The goal is under 16 ms at the 95th percentile.\n",
-        table(["lesson", "slider", "median", "95th percentile"], frames),
+        table(["lesson", "control", "median", "95th percentile"], frames),
     ]
     text = "\n".join(parts)
     PAGE.write_text(text, encoding="utf-8")

@@ -17,6 +17,51 @@ MACHINE = ("GL Driver Message (OpenGL, Performance", "Canvas2D: Multiple readbac
 # Two frames: what a key press changes is drawn in the next one.
 FRAMES = "new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
 
+# What a reader can move, of every figure.
+LIVE = (
+    ".gb-widget :is(input[type=range], select, input[type=radio], button:enabled)"
+    ":not(.gb-quiz *)"
+)
+
+# Move a control for the i-th time, and wait for the frame that shows it.
+MOVE = """([control, i]) => {
+  if (control.type === "range") {
+    control.value = +control.min + (control.max - control.min) * (i % 40) / 39;
+    control.dispatchEvent(new Event("input", { bubbles: true }));
+  } else if (control.type === "select-one") {
+    control.selectedIndex = i % control.length;
+    control.dispatchEvent(new Event("change", { bubbles: true }));
+  } else if (control.type === "radio" || i === 0) {
+    control.click(); // a button once: what it starts then goes on
+  }
+  return new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+}"""
+
+
+def frame_times(page: Page, control, moves: int = 40) -> list[float]:
+    """Move a control again and again; return the work of each frame, in ms.
+
+    It is the time that the page's main thread computes, from the move to the frame that
+    shows it. On a busy machine that thread also waits, which says nothing about the
+    page, so waiting is not counted. Ten frames before are left out, in which the
+    browser still compiles.
+    """
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+
+    def worked() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return 1e3 * next(m["value"] for m in metrics if m["name"] == "ThreadTime")
+
+    times = []
+    for i in range(10 + moves):
+        start = worked()
+        page.evaluate(MOVE, [control, i])
+        times.append(worked() - start)
+    session.detach()
+    return times[10:]
+
+
 # Down the page in steps, as a reader, so that what loads late is loaded; and up again.
 SCROLL = """async () => {
   for (let y = 0; y < document.body.scrollHeight; y += innerHeight / 2) {
