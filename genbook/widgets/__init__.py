@@ -10,6 +10,7 @@ chain              sixteen digits on their way from noise, and the guesses of th
 critic_and_artist  a classifier and a density, fitted to the same points
 elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
 gradient_noise     one gradient estimated two ways, a thousand times each
+score_field        the score of a mixture at any noise; particles that follow it
 two_gaussians      move two Gaussians; their entropy, cross-entropy and both KLs
 quiz               questions, with a reason for every answer
 Panel              a column of widgets that is one figure: alt text and a still picture
@@ -24,6 +25,7 @@ from genbook.widgets.interpolation import Interpolation, interpolation
 from genbook.widgets.latent_plane import LatentPlane, latent_plane
 from genbook.widgets.panel import Panel
 from genbook.widgets.quiz import Quiz, quiz
+from genbook.widgets.score_field import ScoreField, score_field
 from genbook.widgets.two_gaussians import TwoGaussians, two_gaussians
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "LatentPlane",
     "Panel",
     "Quiz",
+    "ScoreField",
     "TwoGaussians",
     "chain",
     "critic_and_artist",
@@ -43,5 +46,6 @@ __all__ = [
     "interpolation",
     "latent_plane",
     "quiz",
+    "score_field",
     "two_gaussians",
 ]
