@@ -27,6 +27,7 @@ MODULES = (
     "autoencoder",
     "data",
     "diffusion",
+    "gan_dynamics",
     "gradients",
     "linear_gaussian",
     "metrics",
@@ -965,6 +966,189 @@ MUTANTS = [
         "diffusion",
         "falls = (alpha_bar[1:] < alpha_bar[:-1]).all()",
         "falls = (alpha_bar[1:] <= alpha_bar[:-1]).all()",
+    ),
+    # ---- gan_dynamics: the Dirac-GAN
+    Mutant(
+        "minimax: both climb",
+        "gan_dynamics",
+        "return torch.stack([psi * fake, -theta * fake], -1)",
+        "return torch.stack([-psi * fake, -theta * fake], -1)",
+    ),
+    Mutant(
+        "non-saturating: saturating",
+        "gan_dynamics",
+        "psi * (1 - fake), -theta * fake",
+        "psi * fake, -theta * fake",
+    ),
+    Mutant(
+        "Dirac: penalty on theta",
+        "gan_dynamics",
+        "return field(w) - gamma * torch.stack([0 * psi, psi], -1)",
+        "return field(w) - gamma * torch.stack([psi, 0 * psi], -1)",
+    ),
+    Mutant(
+        "Dirac: penalty climbed",
+        "gan_dynamics",
+        "return field(w) - gamma * torch.stack([0 * psi, psi], -1)",
+        "return field(w) + gamma * torch.stack([0 * psi, psi], -1)",
+    ),
+    Mutant(
+        "Dirac: slope 1 forgotten",
+        "gan_dynamics",
+        "pull = (psi.abs() - 1) * psi.sign()",
+        "pull = psi.abs() * psi.sign()",
+    ),
+    Mutant(
+        "Dirac: sign of the slope lost",
+        "gan_dynamics",
+        "(psi.abs() - 1) * psi.sign()",
+        "(psi.abs() - 1)",
+    ),
+    Mutant(
+        "alternating: theta sees the old psi",
+        "gan_dynamics",
+        "h * field(torch.stack([theta, psi], -1))[..., 0]",
+        "h * field(w)[..., 0]",
+    ),
+    Mutant(
+        "extragradient: no trial step",
+        "gan_dynamics",
+        "return w + h * field(w + h * field(w))",
+        "return w + h * field(w)",
+    ),
+    Mutant(
+        "extragradient: both steps taken",
+        "gan_dynamics",
+        "return w + h * field(w + h * field(w))",
+        "return w + h * field(w) + h * field(w + h * field(w))",
+    ),
+    Mutant(
+        "consensus: sign", "gan_dynamics", "(v - gamma * trans", "(v + gamma * trans"
+    ),
+    Mutant(
+        "consensus: the field itself",
+        "gan_dynamics",
+        "gamma * transposed(v)[0]",
+        "gamma * v",
+    ),
+    Mutant(
+        "clip: theta as well",
+        "gan_dynamics",
+        "[theta, psi.clamp(-c, c)]",
+        "[theta.clamp(-c, c), psi.clamp(-c, c)]",
+    ),
+    Mutant(
+        "trajectory: start left out",
+        "gan_dynamics",
+        "return torch.stack(path)",
+        "return torch.stack(path[1:])",
+    ),
+    # ---- gan_dynamics: modes
+    Mutant(
+        "modes: within 1 σ", "gan_dynamics", "distance < within *", "distance < 1 *"
+    ),
+    Mutant(
+        "modes: one σ for all",
+        "gan_dynamics",
+        "mixture.sigmas.to(x)[mode]",
+        "mixture.sigmas.to(x)[0]",
+    ),
+    Mutant(
+        "modes: covered by anything",
+        "gan_dynamics",
+        "len(mode[good].unique())",
+        "len(mode.unique())",
+    ),
+    Mutant(
+        "modes: KL of the good alone",
+        "gan_dynamics",
+        "share = mode.bincount(",
+        "share = mode[good].bincount(",
+    ),
+    Mutant(
+        "modes: weights equal",
+        "gan_dynamics",
+        "share / mixture.weights.to(share)",
+        "share * len(share)",
+    ),
+    # ---- gan_dynamics: fixes
+    Mutant(
+        "runs: slope cut from the graph",
+        "gan_dynamics",
+        "layers = list(zip(self.matrices(), self.bias, strict=True))",
+        "layers = list(zip(self.weight[:], self.bias[:], strict=True))",
+    ),
+    Mutant(
+        "closeness: counts itself", "gan_dynamics", ".exp().sum(2) - 1", ".exp().sum(2)"
+    ),
+    Mutant(
+        "closeness: L2",
+        "gan_dynamics",
+        ".abs().sum(-1)  # (R, B, B",
+        ".norm(dim=-1)  # (R, B, B",
+    ),
+    Mutant(
+        "closeness: the batch is deaf",
+        "gan_dynamics",
+        "return logits + closeness(h, self.kernel) @ self.closer",
+        "return logits + 0 * closeness(h, self.kernel) @ self.closer",
+    ),
+    Mutant(
+        "spectral: iteration not normalised",
+        "gan_dynamics",
+        "u = F.normalize(weight.mT @ v, dim=1)",
+        "u = weight.mT @ v",
+    ),
+    Mutant(
+        "spectral: matrices as they are",
+        "gan_dynamics",
+        "divided.append(weight / norm)",
+        "divided.append(weight)",
+    ),
+    Mutant(
+        "gradient penalty: norm over the batch",
+        "gan_dynamics",
+        "return (slope.norm(dim=-1) - 1) ** 2",
+        "return (slope.norm(dim=1, keepdim=True) - 1).mean(-1) ** 2",
+    ),
+    Mutant(
+        "gradient penalty: at the real",
+        "gan_dynamics",
+        "x = (t * real + (1 - t) * fake).detach()",
+        "x = real.detach()",
+    ),
+    Mutant(
+        "r1: norm for its square",
+        "gan_dynamics",
+        "return slope.square().sum(-1)",
+        "return slope.norm(dim=-1)",
+    ),
+    Mutant(
+        "d_loss: sides exchanged",
+        "gan_dynamics",
+        "(F.softplus(-real) + F.softplus(fake))",
+        "(F.softplus(real) + F.softplus(-fake))",
+    ),
+    Mutant(
+        "d_loss: mean over runs",
+        "gan_dynamics",
+        "F.softplus(fake)).mean(1).sum()",
+        "F.softplus(fake)).mean()",
+    ),
+    Mutant(
+        "unrolled: uphill",
+        "gan_dynamics",
+        "name: w - lr * slope",
+        "name: w + lr * slope",
+    ),
+    Mutant(
+        "unrolled: steps not differentiated",
+        "gan_dynamics",
+        "name: w - lr * slope",
+        "name: w - lr * slope.detach()",
+    ),
+    Mutant(
+        "unrolled: one step", "gan_dynamics", "for _ in range(k):", "for _ in range(1):"
     ),
 ]
 

@@ -10,6 +10,7 @@ chain              sixteen digits on their way from noise, and the guesses of th
 critic_and_artist  a classifier and a density, fitted to the same points
 elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
 gradient_noise     one gradient estimated two ways, a thousand times each
+phase_portrait     the Dirac-GAN by any method: where it goes, and why
 score_field        the score of a mixture at any noise; particles that follow it
 two_gaussians      move two Gaussians; their entropy, cross-entropy and both KLs
 quiz               questions, with a reason for every answer
@@ -24,6 +25,7 @@ from genbook.widgets.gradient_noise import GradientNoise, gradient_noise
 from genbook.widgets.interpolation import Interpolation, interpolation
 from genbook.widgets.latent_plane import LatentPlane, latent_plane
 from genbook.widgets.panel import Panel
+from genbook.widgets.phase_portrait import PhasePortrait, phase_portrait
 from genbook.widgets.quiz import Quiz, quiz
 from genbook.widgets.score_field import ScoreField, score_field
 from genbook.widgets.two_gaussians import TwoGaussians, two_gaussians
@@ -36,6 +38,7 @@ __all__ = [
     "Interpolation",
     "LatentPlane",
     "Panel",
+    "PhasePortrait",
     "Quiz",
     "ScoreField",
     "TwoGaussians",
@@ -45,6 +48,7 @@ __all__ = [
     "gradient_noise",
     "interpolation",
     "latent_plane",
+    "phase_portrait",
     "quiz",
     "score_field",
     "two_gaussians",
