@@ -10,6 +10,7 @@ chain              sixteen digits on their way from noise, and the guesses of th
 critic_and_artist  a classifier and a density, fitted to the same points
 elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
 gradient_noise     one gradient estimated two ways, a thousand times each
+noise_schedule     a digit drowned in noise by three schedules, and their curves
 phase_portrait     the Dirac-GAN by any method: where it goes, and why
 score_field        the score of a mixture at any noise; particles that follow it
 two_gaussians      move two Gaussians; their entropy, cross-entropy and both KLs
@@ -24,6 +25,7 @@ from genbook.widgets.elbo_gap import ElboGap, elbo_gap
 from genbook.widgets.gradient_noise import GradientNoise, gradient_noise
 from genbook.widgets.interpolation import Interpolation, interpolation
 from genbook.widgets.latent_plane import LatentPlane, latent_plane
+from genbook.widgets.noise_schedule import NoiseSchedule, noise_schedule
 from genbook.widgets.panel import Panel
 from genbook.widgets.phase_portrait import PhasePortrait, phase_portrait
 from genbook.widgets.quiz import Quiz, quiz
@@ -37,6 +39,7 @@ __all__ = [
     "GradientNoise",
     "Interpolation",
     "LatentPlane",
+    "NoiseSchedule",
     "Panel",
     "PhasePortrait",
     "Quiz",
@@ -48,6 +51,7 @@ __all__ = [
     "gradient_noise",
     "interpolation",
     "latent_plane",
+    "noise_schedule",
     "phase_portrait",
     "quiz",
     "score_field",
