@@ -4,7 +4,8 @@ import itertools
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 Size = int | tuple[int, ...]
 
@@ -50,3 +51,135 @@ def image_shape(decoder: nn.Module, latent: int) -> tuple[int, ...]:
         raise ValueError(
             f"decoder: expected one that takes codes of {latent} numbers: {error}"
         ) from error
+
+
+def sinusoidal(t: Tensor, dim: int) -> Tensor:
+    """Return sin(ω_i t) and cos(ω_i t) for dim / 2 frequencies, (B,) -> (B, dim).
+
+    ω_i = 10000^(-2i / dim): from one turn in 2π steps to one in 10000 times as many, so
+    near times look alike and far ones differ. Vaswani et al. 2017, section 3.5, with
+    all sines first. Raises ``ValueError`` for an odd dim or one below 2.
+    """
+    if dim < 2 or dim % 2:
+        raise ValueError(f"dim: expected an even number of at least 2, got {dim}")
+    i = torch.arange(dim // 2, dtype=torch.get_default_dtype(), device=t.device)
+    angle = t[:, None] * 10000 ** (-2 * i / dim)  # (B, dim / 2)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class TimeMLP(nn.Module):
+    """A small network for noisy points (B, dims) that is told their times t (B,).
+
+    The time enters as ``sinusoidal`` features beside the point.
+    """
+
+    def __init__(self, dims: int = 2, *, width: int = 128, depth: int = 3):
+        super().__init__()
+        self.body = mlp(dims + 32, *[width] * depth, dims)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """Return the network's answer for points x (B, dims) at times t (B,)."""
+        return self.body(torch.cat([x, sinusoidal(t, 32).to(x)], dim=-1))
+
+
+class ResBlock(nn.Module):
+    """Two convolutions beside a path that goes straight on (He et al. 2016).
+
+    Each convolution is preceded by GroupNorm (Wu & He 2018) and SiLU. Between them the
+    time's features shift and scale every channel, and the last convolution starts at
+    zero, so that a new block passes x on as it is.
+    """
+
+    def __init__(self, n_in: int, n_out: int, features: int):
+        super().__init__()
+        self.norm_in = nn.GroupNorm(8, n_in)
+        self.conv_in = nn.Conv2d(n_in, n_out, 3, padding=1)
+        self.time = nn.Linear(features, 2 * n_out)
+        self.norm_out = nn.GroupNorm(8, n_out)
+        self.conv_out = _zero(nn.Conv2d(n_out, n_out, 3, padding=1))
+        self.straight = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """Return (B, n_out, H, W) for x (B, n_in, H, W), time (B, features)."""
+        h = self.conv_in(F.silu(self.norm_in(x)))
+        scale, shift = self.time(time)[..., None, None].chunk(2, dim=1)
+        h = self.norm_out(h) * (1 + scale) + shift
+        return self.straight(x) + self.conv_out(F.silu(h))
+
+
+class Attention(nn.Module):
+    """Every pixel looks at every other (Vaswani et al. 2017), 4 heads, added to x."""
+
+    def __init__(self, n: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(8, n)
+        self.qkv = nn.Conv2d(n, 3 * n, 1)
+        self.out = _zero(nn.Conv2d(n, n, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the same shape as x (B, n, H, W)."""
+        heads = self.qkv(self.norm(x)).flatten(2).unflatten(1, (3, 4, -1))
+        q, k, v = heads.transpose(-1, -2).unbind(1)  # each (B, 4, H W, n / 4)
+        seen = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(seen.transpose(-1, -2).reshape(x.shape))
+
+
+class UNet(nn.Module):
+    """A U-Net for noisy images (B, C, H, W) that is told their times t (B,).
+
+    Down through one resolution after another, each half the last, and up again, with
+    what was seen on the way down laid beside what comes up (Ronneberger et al. 2015).
+    One block of ``ResBlock`` a level, two at the bottom with attention between (after
+    Ho et al. 2020, appendix B).
+
+    channels  C
+    widths    channels at each resolution, from the finest, multiples of 8
+
+    H and W must halve evenly once for each further width. Raises ``ValueError`` where
+    they do not, and for other widths.
+    """
+
+    def __init__(self, channels: int = 1, *, widths: tuple[int, ...] = (16, 64)):
+        super().__init__()
+        if not widths or min(widths) < 8 or any(n % 8 for n in widths):
+            raise ValueError(f"widths: expected multiples of 8, got {widths}")
+        top, bottom = widths[0], widths[-1]
+        self.widths, features = widths, 2 * bottom
+        self.time = nn.Sequential(mlp(64, features, features), nn.SiLU())
+        self.stem = nn.Conv2d(channels, top, 3, padding=1)
+        steps = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(ResBlock(a, a, features) for a, _ in steps)
+        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in steps)
+        self.enter = ResBlock(bottom, bottom, features)
+        self.attention = Attention(bottom)
+        self.leave = ResBlock(bottom, bottom, features)
+        self.grow = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in steps
+        )
+        self.up = nn.ModuleList(ResBlock(2 * a, a, features) for a, _ in steps)
+        self.norm = nn.GroupNorm(8, top)
+        self.head = _zero(nn.Conv2d(top, channels, 3, padding=1))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """Return the network's answer for images x (B, C, H, W) at times t (B,)."""
+        halvings = len(self.widths) - 1
+        if x.shape[-1] % 2**halvings or x.shape[-2] % 2**halvings:
+            raise ValueError(
+                f"x: expected sides that halve {halvings} times, got {tuple(x.shape)}"
+            )
+        time = self.time(sinusoidal(t, 64).to(x))  # (B, features)
+        h, seen = self.stem(x), []
+        for block, shrink in zip(self.down, self.shrink, strict=True):
+            seen.append(block(h, time))
+            h = shrink(seen[-1])
+        h = self.leave(self.attention(self.enter(h, time)), time)
+        for grow, block in zip(self.grow[::-1], self.up[::-1], strict=True):
+            h = block(torch.cat([grow(h), seen.pop()], dim=1), time)
+        return self.head(F.silu(self.norm(h)))
+
+
+def _zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """Start a layer at zero: what it adds is learned from nothing."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,7 +1,8 @@
-"""nets: an MLP is its layers, in order, and keeps leading dimensions."""
+"""nets: what each network computes, which shapes it takes, that it hears the time."""
 
 import pytest
 import torch
+from diffusers.models.embeddings import get_timestep_embedding
 from torch import nn
 
 from genbook import nets
@@ -32,3 +33,87 @@ def test_images_are_flattened_and_folded_and_leading_dimensions_stay(lead):
 def test_bad_sizes_get_a_sentence(sizes):
     with pytest.raises(ValueError, match=r"expects two or more sizes .*, got "):
         nets.mlp(*sizes)
+
+
+def test_sinusoidal_is_that_of_diffusers():
+    t = torch.tensor([0, 1, 7, 200, 999])
+    oracle = get_timestep_embedding(t, 64, downscale_freq_shift=0)  # in float32
+    assert torch.allclose(nets.sinusoidal(t, 64), oracle.double(), atol=1e-4)
+    assert torch.allclose(nets.sinusoidal(t, 2), torch.stack([t.sin(), t.cos()], 1))
+
+
+@pytest.mark.parametrize("dim", [0, 3, -2])
+def test_sinusoidal_wants_an_even_dim(dim):
+    with pytest.raises(ValueError, match=rf"dim: expected an even .*, got {dim}"):
+        nets.sinusoidal(torch.ones(1), dim)
+
+
+def awake(net):
+    """Return the network with no layer left at zero, as if it had been trained."""
+    with torch.no_grad():
+        for p in net.parameters():
+            p += 0.1 * torch.randn_like(p)
+    return net
+
+
+CASES = {
+    "TimeMLP": (lambda: nets.TimeMLP(3, width=16), (3,)),
+    "UNet": (lambda: nets.UNet(), (1, 8, 8)),
+    "UNet, three levels": (lambda: nets.UNet(3, widths=(8, 16, 24)), (3, 12, 8)),
+    "UNet, one level": (lambda: nets.UNet(2, widths=(16,)), (2, 5, 3)),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES)
+def case(request):
+    make, shape = request.param
+    return awake(make()), torch.randn(6, *shape), torch.tensor([1, 1, 2, 50, 200, 200])
+
+
+def test_a_timed_network_keeps_the_shape_and_hears_the_time(case):
+    net, x, t = case
+    y = net(x, t)
+    assert y.shape == x.shape
+    later = net(x, t.roll(3))
+    assert all(not torch.allclose(a, b) for a, b in zip(y, later, strict=True))
+
+
+def test_each_example_is_answered_for_itself(case):
+    net, x, t = case
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    assert torch.allclose(net(x, t)[order], net(x[order], t[order]), atol=1e-10)
+    assert torch.allclose(net(x, t)[2:3], net(x[2:3], t[2:3]), atol=1e-10)
+
+
+def test_every_parameter_is_trained(case):
+    net, x, t = case
+    net(x, t).square().sum().backward()
+    for name, p in net.named_parameters():
+        assert p.grad is not None and p.grad.abs().sum() > 0, name
+
+
+def test_attention_is_softmax_of_products():
+    """Written out: 4 heads of 4 numbers, and every pixel a mean of all of them."""
+    net, x = awake(nets.Attention(16)), torch.randn(2, 16, 3, 5)
+    q, k, v = net.qkv(net.norm(x)).reshape(2, 3, 4, 4, 15).unbind(1)
+    weight = (torch.einsum("bhci,bhcj->bhij", q, k) / 4**0.5).softmax(-1)
+    seen = torch.einsum("bhij,bhcj->bhci", weight, v).reshape(x.shape)
+    assert torch.allclose(net(x), x + net.out(seen), atol=1e-12)
+
+
+def test_a_new_u_net_answers_zero():
+    x = torch.randn(2, 1, 8, 8)
+    assert torch.equal(nets.UNet()(x, torch.tensor([1, 9])), torch.zeros_like(x))
+
+
+@pytest.mark.parametrize("widths", [(), (4,), (16, 20)])
+def test_widths_get_a_sentence(widths):
+    with pytest.raises(ValueError, match=r"widths: expected multiples of 8, got"):
+        nets.UNet(widths=widths)
+
+
+def test_sides_that_do_not_halve_get_a_sentence():
+    with pytest.raises(
+        ValueError, match=r"sides that halve 2 times, got \(1, 1, 8, 6\)"
+    ):
+        nets.UNet(widths=(8, 8, 8))(torch.zeros(1, 1, 8, 6), torch.tensor([1]))
