@@ -74,6 +74,21 @@ def optimal_d(log_p: Tensor, log_q: Tensor) -> Tensor:
     return log_p - log_q
 
 
+def judge(model: "GAN", x: Tensor) -> dict[str, Tensor]:
+    """Return the discriminator's terms on real x (B, …) and on as many fakes.
+
+    The fakes are detached: the generator gets no gradient from this loss.
+    """
+    fake = model.generator(model.noise(len(x))).detach()  # (B, …)
+    return d_loss(model.discriminator(x), model.discriminator(fake))
+
+
+def fool(model: "GAN", n: int) -> dict[str, Tensor]:
+    """Return the generator's non-saturating loss on n fresh fakes, as its only term."""
+    fake = model.generator(model.noise(n))  # (n, …)
+    return {"loss": g_loss_nonsaturating(model.discriminator(fake))}
+
+
 def generator(latent: int = 32, *, width: int = 16) -> nn.Sequential:
     """Return a DCGAN's generator: noise (B, latent) -> images (B, 1, 8, 8) in [-1, 1].
 
@@ -144,17 +159,12 @@ class GAN(nn.Module):
             )
 
     def d_loss(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the discriminator's terms on real x (B, …) and as many fakes.
-
-        The fakes are detached: the generator gets no gradient from them.
-        """
-        fake = self.generator(self.noise(len(x))).detach()
-        return d_loss(self.discriminator(x), self.discriminator(fake))
+        """Return the discriminator's terms, as ``judge`` does."""
+        return judge(self, x)
 
     def g_loss(self, n: int) -> dict[str, Tensor]:
-        """Return the generator's non-saturating loss on n fresh samples."""
-        fake = self.generator(self.noise(n))
-        return {"loss": g_loss_nonsaturating(self.discriminator(fake))}
+        """Return the generator's non-saturating loss, as ``fool`` does."""
+        return fool(self, n)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """Return n samples, (n, *shape). Raises ``ValueError`` for n < 1."""
@@ -171,7 +181,7 @@ class GAN(nn.Module):
 
 
 def play(
-    gan: nn.Module,
+    model: nn.Module,
     stream: Iterator[Tensor],
     adam_d: torch.optim.Optimizer,
     adam_g: torch.optim.Optimizer,
@@ -188,12 +198,12 @@ def play(
     for step in range(1, steps + 1):
         for _ in range(d_steps):
             x = next(stream)
-            d_terms = gan.d_loss(x)
+            d_terms = model.d_loss(x)
             values = numbers(step, "D", d_terms)
             adam_d.zero_grad()  # G's turn has left gradients in D as well
             d_terms["loss"].backward()
             adam_d.step()  # moves the discriminator alone
-        g_terms = gan.g_loss(len(x))
+        g_terms = model.g_loss(len(x))
         values |= numbers(step, "G", g_terms)
         adam_g.zero_grad()
         g_terms["loss"].backward()  # through D into G

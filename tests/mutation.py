@@ -523,14 +523,14 @@ MUTANTS = [
     Mutant(
         "gan: detach for the generator",
         "gan",
-        "self.generator(self.noise(n))\n",
-        "self.generator(self.noise(n)).detach()\n",
+        "model.generator(model.noise(n))",
+        "model.generator(model.noise(n)).detach()",
     ),
     Mutant(
         "gan: real for fake",
         "gan",
-        "self.discriminator(x), self.discriminator(fake)",
-        "self.discriminator(fake), self.discriminator(x)",
+        "model.discriminator(x), model.discriminator(fake)",
+        "model.discriminator(fake), model.discriminator(x)",
     ),
     Mutant(
         "gan: one noise for all",
