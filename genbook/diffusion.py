@@ -73,7 +73,7 @@ def betas(alpha_bar: Tensor) -> Tensor:
     betas[0], a step that does not exist, is 0. Raises ``ValueError`` unless alpha_bar
     falls from 1.
     """
-    _check_schedule(alpha_bar)
+    check_schedule(alpha_bar)
     beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
     return torch.cat([beta.new_zeros(1), beta])
 
@@ -83,7 +83,7 @@ def snr(alpha_bar: Tensor) -> Tensor:
 
     Kingma et al. 2021, eq. 1. Raises ``ValueError`` unless alpha_bar falls from 1.
     """
-    _check_schedule(alpha_bar)
+    check_schedule(alpha_bar)
     return alpha_bar / (1 - alpha_bar)
 
 
@@ -112,8 +112,8 @@ def q_sample(x0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     ``ValueError`` for shapes that differ, times outside 1 … T, and a schedule that does
     not fall from 1.
     """
-    _check_schedule(alpha_bar)
-    _check_pair(x0=x0, eps=eps)
+    check_schedule(alpha_bar)
+    check_pair(x0=x0, eps=eps)
     signal, noise = at(alpha_bar.sqrt(), t, x0), at((1 - alpha_bar).sqrt(), t, x0)
     return signal * x0 + noise * eps
 
@@ -127,7 +127,7 @@ def q_posterior(
     variance, beta tilde, is beta_t (1 - ᾱ_{t-1}) / (1 - ᾱ_t): 0 at t = 1. Ho et al.
     2020, eq. 6 and 7. Raises ``ValueError`` as ``q_sample`` does.
     """
-    _check_pair(x_t=x_t, x0=x0)
+    check_pair(x_t=x_t, x0=x0)
     beta, before = betas(alpha_bar), alpha_bar.roll(1)  # before[t] is ᾱ_{t-1}
     of_x0 = before.sqrt() * beta / (1 - alpha_bar)
     of_x_t = (1 - beta).sqrt() * (1 - before) / (1 - alpha_bar)
@@ -146,7 +146,8 @@ def _check_steps(T: int) -> None:
         raise ValueError(f"T: expected a whole number of at least 1, got {T!r}")
 
 
-def _check_schedule(alpha_bar: Tensor) -> None:
+def check_schedule(alpha_bar: Tensor) -> None:
+    """Raise ``ValueError`` unless alpha_bar (T + 1,) falls from 1, T at least 1."""
     if alpha_bar.dim() != 1 or len(alpha_bar) < 2:
         raise ValueError(
             f"alpha_bar: expected shape (T + 1,), got {tuple(alpha_bar.shape)}"
@@ -159,7 +160,11 @@ def _check_schedule(alpha_bar: Tensor) -> None:
         )
 
 
-def _check_pair(**named: Tensor) -> None:
+def check_pair(**named: Tensor) -> None:
+    """Raise ``ValueError`` unless both have the same shape: check_pair(x0=x0, eps=…).
+
+    Shapes that differ might broadcast, and nobody would see it.
+    """
     (a, x), (b, y) = named.items()
     if x.shape != y.shape:
         raise ValueError(
