@@ -10,7 +10,9 @@ const KEY = 0.2; // of an arrow key
 const CLICK = 20, SPREAD = 0.12; // particles of a click, and how far apart they lie
 const CROWD = 200; // of the button
 const MOST = 1000; // particles on the page
-const TAIL = 24; // positions that a particle's trace remembers
+const TAIL = 24; // positions that a particle's trace remembers,
+const TRACED = 500; // and all traces together
+const FAR = 1e6;
 const LANGEVIN = 0, ODE = 1;
 
 // The mixture after noise: means stay, variances grow.
@@ -23,16 +25,19 @@ function noisy({ means, sigmas, weights }, sigma) {
 
 // [∂ log p / ∂x1, ∂ log p / ∂x2, log p].
 function score(mixture, x1, x2) {
-  const logs = mixture.map(({ m1, m2, v, log }) =>
-    log - ((x1 - m1) ** 2 + (x2 - m2) ** 2) / (2 * v));
-  const top = Math.max(...logs);
-  let total = 0, s1 = 0, s2 = 0;
-  mixture.forEach(({ m1, m2, v }, k) => {
-    const r = Math.exp(logs[k] - top);
+  const logs = score.logs ??= new Float64Array(64); // no garbage: it is called often
+  let top = -Infinity, total = 0, s1 = 0, s2 = 0;
+  for (let k = 0; k < mixture.length; k++) {
+    const { m1, m2, v, log } = mixture[k];
+    logs[k] = log - ((x1 - m1) ** 2 + (x2 - m2) ** 2) / (2 * v);
+    if (logs[k] > top) top = logs[k];
+  }
+  for (let k = 0; k < mixture.length; k++) {
+    const { m1, m2, v } = mixture[k], r = Math.exp(logs[k] - top);
     total += r;
     s1 += r * (m1 - x1) / v;
     s2 += r * (m2 - x2) / v;
-  });
+  }
   return [s1 / total, s2 / total, top + Math.log(total)];
 }
 
@@ -45,11 +50,10 @@ function advance(points, mixture, mode, h, sigma, rng) {
   const along = gain(mode, h, sigma), kick = mode === ODE ? 0 : Math.sqrt(2 * h);
   for (const p of points) {
     const [s1, s2] = score(mixture, p[0], p[1]);
-    for (const [i, s] of [s1, s2].entries()) {
-      const x = p[i] + along * s + (kick ? kick * normal(rng) : 0);
-      // With too long a step they fly away; far outside is as good as any place.
-      p[i] = Number.isFinite(x) ? clamp(x, -1e6, 1e6) : 1e6;
-    }
+    p[0] += along * s1 + (kick && kick * normal(rng));
+    p[1] += along * s2 + (kick && kick * normal(rng));
+    // With too long a step they fly away; far outside is as good as any place.
+    for (let i = 0; i < 2; i++) if (!(Math.abs(p[i]) < FAR)) p[i] = p[i] < 0 ? -FAR : FAR;
   }
 }
 
@@ -100,7 +104,8 @@ function render({ model, el }) {
   el.classList.add("gb-figure", "gb-score-field");
   el.append(plane, make("div", { className: "gb-side" }, buttons, said));
 
-  const side = () => plane.clientWidth - MARGIN;
+  let width = 0; // read once a frame: asking the page for it again and again is slow
+  const side = () => width - MARGIN;
   const toX = (x) => MARGIN + (x / limit + 1) / 2 * side();
   const toY = (x) => (1 - x / limit) / 2 * side();
 
@@ -122,9 +127,10 @@ function render({ model, el }) {
   function step() {
     const [mode, h, sigma] = ["mode", "step", "sigma"].map((key) => model.get(key));
     if (ended()) { playing = false; return; }
+    const long = Math.min(TAIL, Math.floor(TRACED / points.length));
     points.forEach((p, i) => {
       tails[i].push([p[0], p[1]]);
-      if (tails[i].length > TAIL) tails[i].shift();
+      if (tails[i].length > long) tails[i].splice(0, tails[i].length - long);
     });
     advance(points, noisy(world, sigma), mode, h, sigma, rng);
     if (mode === ODE) {
@@ -157,6 +163,7 @@ function render({ model, el }) {
     const scale = side() / (2 * limit), cell = side() / ARROWS;
     ctx.strokeStyle = ctx.fillStyle = colour(el, "ink");
     ctx.lineWidth = 1.1;
+    ctx.beginPath();
     for (let i = 0; i < ARROWS; i++) for (let j = 0; j < ARROWS; j++) {
       const x = [j, i].map((n) => ((2 * n + 1) / ARROWS - 1) * limit);
       const [s1, s2] = score(mixture, ...x), size = Math.hypot(s1, s2) * along * scale;
@@ -166,14 +173,13 @@ function render({ model, el }) {
       if (length < 0.7) { ctx.fillRect(px - 0.75, py - 0.75, 1.5, 1.5); continue; }
       const u1 = s1 / Math.hypot(s1, s2), u2 = -s2 / Math.hypot(s1, s2);
       const dx = length * u1, dy = length * u2, head = Math.min(5, 0.5 * length);
-      ctx.beginPath();
       ctx.moveTo(px, py);
       ctx.lineTo(px + dx, py + dy);
       ctx.moveTo(px + dx - head * (u1 + 0.6 * u2), py + dy - head * (u2 - 0.6 * u1));
       ctx.lineTo(px + dx, py + dy);
       ctx.lineTo(px + dx - head * (u1 - 0.6 * u2), py + dy - head * (u2 + 0.6 * u1));
-      ctx.stroke();
     }
+    ctx.stroke();
   }
 
   function particles(ctx) {
@@ -181,23 +187,25 @@ function render({ model, el }) {
     ctx.strokeStyle = ctx.fillStyle = hue;
     ctx.lineWidth = 1;
     ctx.globalAlpha = few ? 0.4 : 0.12;
-    ctx.beginPath();
-    points.forEach((p, i) => {
+    points.forEach((p, i) => { // each by itself: one long path is slow to fill
       const tail = tails[i];
       if (!tail.length) return;
+      ctx.beginPath();
       ctx.moveTo(toX(tail[0][0]), toY(tail[0][1]));
       for (let j = 1; j < tail.length; j++) ctx.lineTo(toX(tail[j][0]), toY(tail[j][1]));
       ctx.lineTo(toX(p[0]), toY(p[1]));
+      ctx.stroke();
     });
-    ctx.stroke();
     ctx.globalAlpha = 1;
     const size = few ? 2.6 : 2;
+    ctx.beginPath();
     for (const p of points) {
       if (Math.abs(p[0]) > limit || Math.abs(p[1]) > limit) continue;
-      ctx.beginPath();
-      ctx.arc(toX(p[0]), toY(p[1]), size, 0, 7);
-      ctx.fill();
+      const x = toX(p[0]), y = toY(p[1]);
+      ctx.moveTo(x + size, y);
+      ctx.arc(x, y, size, 0, 7);
     }
+    ctx.fill();
   }
 
   // How far chance alone throws a particle in one step: a ring in the lower left corner.
@@ -220,6 +228,7 @@ function render({ model, el }) {
   function draw() {
     const box = fit(plane);
     if (!box) return false;
+    width = box.w;
     if (playing) step();
     const { ctx } = box, s = side(), ink = getComputedStyle(el).color;
     const [mode, h, sigma] = ["mode", "step", "sigma"].map((key) => model.get(key));

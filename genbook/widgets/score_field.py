@@ -50,12 +50,15 @@ def score_field(
     probability-flow ODE, in whose steps σ falls by the share that is the step. What
     is computed is ``Mixture.score``, in the browser.
 
-    Raises ``ValueError`` for a mixture that is not in the plane or has means outside
-    the limit, for sigma outside 0.05 … 3, and unless the seed is in 0 … 2³² - 1.
+    Raises ``ValueError`` for a mixture that is not in the plane, has more than 64
+    bumps or means outside the limit, for sigma outside 0.05 … 3, and unless the seed is
+    in 0 … 2³² - 1.
     """
     means = mixture.means.tolist()
     if len(means[0]) != 2:
         raise ValueError(f"mixture: expected one in 2 dimensions, got {len(means[0])}")
+    if len(means) > 64:
+        raise ValueError(f"mixture: expected at most 64 bumps, got {len(means)}")
     if not mixture.means.abs().max() <= limit:
         raise ValueError(f"limit: expected all means inside it, got {limit:g}")
     if not FLOOR <= sigma <= CEILING:

@@ -236,6 +236,7 @@ def test_the_ode_takes_sigma_down_and_finds_the_weights(show):
     ("make", "sentence"),
     [
         (lambda: widgets.score_field(data.mixture_1d()), "one in 2 dimensions, got 1"),
+        (lambda: widgets.score_field(data.grid(9)), "at most 64 bumps, got 81"),
         (lambda: widgets.score_field(WORLD, limit=1.0), "all means inside it, got 1"),
         (lambda: widgets.score_field(WORLD, sigma=0.0), r"sigma: expected 0.05 … 3"),
         (lambda: widgets.score_field(WORLD, sigma=math.nan), r"sigma: expected 0.05"),
