@@ -100,7 +100,7 @@ def alternating(field: Field, w: Tensor, h: float) -> Tensor:
 def extragradient(field: Field, w: Tensor, h: float) -> Tensor:
     """Return w after a step by the field that a first, trial step would find.
 
-    Korpelevich 1976; for GANs Gidel et al. 2019, eqs. 13 and 14.
+    Korpelevich 1976; for GANs Gidel et al. 2019, section 3.
     """
     return w + h * field(w + h * field(w))
 
@@ -108,7 +108,7 @@ def extragradient(field: Field, w: Tensor, h: float) -> Tensor:
 def consensus(field: Field, w: Tensor, h: float, gamma: float) -> Tensor:
     """Return w after a step that also shortens the field: v - gamma ∇ ½‖v‖².
 
-    ∇ ½‖v‖² = Jᵀ v with J the Jacobian of v. Mescheder et al. 2017, eq. 13.
+    ∇ ½‖v‖² = Jᵀ v with J the Jacobian of v. Mescheder et al. 2017.
     """
     v, transposed = torch.func.vjp(field, w)
     return w + h * (v - gamma * transposed(v)[0])
@@ -239,9 +239,9 @@ def closeness(h: Tensor, weight: Tensor) -> Tensor:
     features h (R, B, A) and weight (R, kernels, A, C). Salimans et al. 2016, section
     3.2: minibatch discrimination.
     """
-    m = torch.einsum("rba,rkac->rbkc", h, weight)  # (R, B, kernels, C)
-    distance = (m[:, :, None] - m[:, None]).abs().sum(-1)  # (R, B, B, kernels)
-    return (-distance).exp().sum(2) - 1  # less its closeness to itself
+    m = torch.einsum("rba,rkac->rkbc", h, weight)  # (R, kernels, B, C)
+    distance = torch.cdist(m, m, p=1)  # (R, kernels, B, B)
+    return ((-distance).exp().sum(-1) - 1).mT  # less its closeness to itself
 
 
 class MinibatchCritic(Perceptrons):
@@ -251,13 +251,13 @@ class MinibatchCritic(Perceptrons):
         self,
         runs: int,
         *widths: int,
-        kernels: int = 8,
+        kernels: int = 5,
         generator: torch.Generator | None = None,
     ):
         """Raise ``ValueError`` as ``Perceptrons`` does."""
         super().__init__(runs, *widths[:-1], widths[-1], generator=generator)
         for name, shape in (
-            ("kernel", (runs, kernels, widths[-2], 3)),
+            ("kernel", (runs, kernels, widths[-2], 2)),
             ("closer", (runs, kernels, widths[-1])),
         ):
             start = torch.randn(shape, generator=generator) * 0.1
@@ -343,7 +343,7 @@ def unrolled(
 
     The steps descend ``d_loss`` and are differentiated through: their gradient tells
     the generator how the discriminator would answer. The critic itself stays as it
-    is. Metz et al. 2017, eqs. 7 to 9.
+    is. Metz et al. 2017, section 2.2.
 
     Raises ``ValueError`` for k below 1.
     """

@@ -1079,14 +1079,9 @@ MUTANTS = [
         "layers = list(zip(self.weight[:], self.bias[:], strict=True))",
     ),
     Mutant(
-        "closeness: counts itself", "gan_dynamics", ".exp().sum(2) - 1", ".exp().sum(2)"
+        "closeness: counts itself", "gan_dynamics", "sum(-1) - 1).mT", "sum(-1)).mT"
     ),
-    Mutant(
-        "closeness: L2",
-        "gan_dynamics",
-        ".abs().sum(-1)  # (R, B, B",
-        ".norm(dim=-1)  # (R, B, B",
-    ),
+    Mutant("closeness: L2", "gan_dynamics", "cdist(m, m, p=1)", "cdist(m, m, p=2)"),
     Mutant(
         "closeness: the batch is deaf",
         "gan_dynamics",
