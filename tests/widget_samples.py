@@ -83,6 +83,7 @@ PANELS = {
     "quiz": lambda: widgets.quiz(QUESTIONS),
     "two_gaussians": widgets.two_gaussians,
     "critic_and_artist": critic_and_artist,
+    "diffusion_live": widgets.diffusion_live,
     "elbo_gap": widgets.elbo_gap,
     "gradient_noise": widgets.gradient_noise,
     "noise_schedule": noise_schedule,

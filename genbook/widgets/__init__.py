@@ -8,6 +8,7 @@ latent_plane       drag a point through a latent plane, see what is decoded ther
 interpolation      from one digit to another, in a straight line or along a great circle
 chain              sixteen digits on their way from noise, and the guesses of their end
 critic_and_artist  a classifier and a density, fitted to the same points
+diffusion_live     a diffusion in the plane that trains and samples on the page
 elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
 gradient_noise     one gradient estimated two ways, a thousand times each
 noise_schedule     a digit drowned in noise by three schedules, and their curves
@@ -21,6 +22,7 @@ Panel              a column of widgets that is one figure: alt text and a still 
 
 from genbook.widgets.chain import Chain, chain
 from genbook.widgets.critic_and_artist import CriticAndArtist, critic_and_artist
+from genbook.widgets.diffusion_live import DiffusionLive, diffusion_live
 from genbook.widgets.elbo_gap import ElboGap, elbo_gap
 from genbook.widgets.gradient_noise import GradientNoise, gradient_noise
 from genbook.widgets.interpolation import Interpolation, interpolation
@@ -35,6 +37,7 @@ from genbook.widgets.two_gaussians import TwoGaussians, two_gaussians
 __all__ = [
     "Chain",
     "CriticAndArtist",
+    "DiffusionLive",
     "ElboGap",
     "GradientNoise",
     "Interpolation",
@@ -47,6 +50,7 @@ __all__ = [
     "TwoGaussians",
     "chain",
     "critic_and_artist",
+    "diffusion_live",
     "elbo_gap",
     "gradient_noise",
     "interpolation",
