@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genbook.diffusion import at, betas, q_posterior, q_sample
+from genbook.diffusion import at, check_schedule, q_posterior, q_sample
 from genbook.training import describe
 
 Net = Callable[[Tensor, Tensor], Tensor]  # x_t (B, …), t (B,) -> (B, …)
@@ -95,6 +95,25 @@ def spaced(T: int, n: int) -> list[int]:
     return torch.linspace(T, 1, n, dtype=torch.float64).round().long().tolist()
 
 
+def visits(times: Sequence[int] | None, alpha_bar: Tensor) -> list[int]:
+    """Return the times that a sampler stops at, falling: those given, or all.
+
+    Raises ``ValueError`` unless they fall from T or less to 1 or more.
+    """
+    check_schedule(alpha_bar)
+    T = len(alpha_bar) - 1
+    times = list(range(T, 0, -1)) if times is None else list(times)
+    falls = all(a > b for a, b in itertools.pairwise(times))
+    if not times or not falls or not (times[0] <= T and times[-1] >= 1):
+        raise ValueError(f"times: expected to fall within {T} … 1, got {times}")
+    return times
+
+
+def noise_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Return standard normal noise in the shape of x."""
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+
+
 @torch.no_grad()
 def ddpm(
     eps_model: Net,
@@ -112,7 +131,7 @@ def ddpm(
     schedule. Raises ``ValueError`` for times that do not fall from T or less to 1 or
     more.
     """
-    times = _check_times(times, alpha_bar)
+    times = visits(times, alpha_bar)
     short = alpha_bar[[0, *times[::-1]]]  # short[i] is ᾱ at the i-th time from the end
     x_t = x_T
     for i, time in zip(range(len(times), 0, -1), times, strict=True):
@@ -121,7 +140,7 @@ def ddpm(
         mean, var = q_posterior(x_t, x0_hat, torch.full_like(t, i), short)
         x_t = mean
         if i > 1:
-            x_t = mean + var.sqrt() * _randn(x_t.shape, x_t, generator)
+            x_t = mean + var.sqrt() * noise_like(x_t, generator)
         yield x_t
 
 
@@ -144,7 +163,7 @@ def ddim(
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"eta: expected 0 … 1, got {eta}")
-    times = _check_times(times, alpha_bar)
+    times = visits(times, alpha_bar)
     x_t = x_T
     for time, s in zip(times, [*times[1:], 0], strict=True):
         t = torch.full((len(x_t),), time, device=x_t.device)
@@ -154,7 +173,7 @@ def ddim(
         var = eta**2 * (1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)
         x_t = float(ab_s.sqrt()) * x0_hat + float((1 - ab_s - var).sqrt()) * eps_hat
         if var > 0:
-            x_t = x_t + float(var.sqrt()) * _randn(x_t.shape, x_t, generator)
+            x_t = x_t + float(var.sqrt()) * noise_like(x_t, generator)
         yield x_t
 
 
@@ -196,7 +215,7 @@ def bound(
     terms = []
     for time in range(1, len(alpha_bar)):
         t = torch.full((len(x0),), time, device=x0.device)
-        x_t = q_sample(x0, t, _randn(x0.shape, x0, generator), alpha_bar)
+        x_t = q_sample(x0, t, noise_like(x0, generator), alpha_bar)
         x0_hat = x0_from_eps(x_t, eps_model(x_t, t), t, alpha_bar)
         if time == 1:
             sigma = (1 - alpha_bar[1]).sqrt().to(x0)
@@ -231,7 +250,7 @@ class Diffusion(nn.Module):
         predict: Prediction = V,
     ):
         super().__init__()
-        betas(alpha_bar)  # raises unless it falls from 1
+        check_schedule(alpha_bar)
         self.net, self.alpha_bar, self.shape = net, alpha_bar, shape
         self.predict, self.T = predict, len(alpha_bar) - 1
 
@@ -254,7 +273,7 @@ class Diffusion(nn.Module):
         u = torch.rand(1, generator=generator, device=x0.device)
         even = torch.arange(len(x0), device=x0.device) / len(x0)
         t = 1 + ((u + even) % 1 * self.T).long()
-        eps = _randn(x0.shape, x0, generator)
+        eps = noise_like(x0, generator)
         x_t = q_sample(x0, t, eps, self.alpha_bar)
         target = self.predict.target(x0, eps, t, self.alpha_bar)
         error = (self.net(x_t, t) - target) ** 2
@@ -292,7 +311,7 @@ class Diffusion(nn.Module):
         if n < 1:
             raise ValueError(f"n: expected at least 1 sample, got {n}")
         weight = next(self.parameters())
-        x = _randn((n, *self.shape), weight, generator)
+        x = noise_like(weight.new_empty(n, *self.shape), generator)
         for state in self.chain(x, times=times, generator=generator):
             x = state
         return x
@@ -303,18 +322,3 @@ class Diffusion(nn.Module):
                 f"x0: expected finite examples of shape {self.shape}, one or more, "
                 f"got {describe(x0)}"
             )
-
-
-def _randn(shape: tuple, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
-
-
-def _check_times(times: Sequence[int] | None, alpha_bar: Tensor) -> list[int]:
-    """Return the times as a list, all by default; raise unless they fall."""
-    betas(alpha_bar)  # raises unless it falls from 1
-    T = len(alpha_bar) - 1
-    times = list(range(T, 0, -1)) if times is None else list(times)
-    falls = all(a > b for a, b in itertools.pairwise(times))
-    if not times or not falls or not (times[0] <= T and times[-1] >= 1):
-        raise ValueError(f"times: expected to fall within {T} … 1, got {times}")
-    return times
