@@ -10,7 +10,7 @@ import copy
 import pytest
 import torch
 
-from genbook import data, nets, training, vae
+from genbook import data, gan, nets, training, vae
 
 pytestmark = [
     pytest.mark.gpu,
@@ -156,3 +156,21 @@ def test_checkerboard_density_on_the_device():
     assert torch.equal(
         data.checkerboard_log_prob(x.cuda()).cpu(), data.checkerboard_log_prob(x)
     )
+
+
+def test_a_gan_plays_the_same_game_on_both():
+    runs = []
+    x = data.to_signed(data.digits().x_train.double())
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        model = gan.GAN(gan.generator(8, width=4), gan.discriminator(width=4), latent=8)
+        s = training.batches(x, size=100, generator=torch.Generator().manual_seed(2))
+        torch.manual_seed(1)
+        rounds = gan.fit_gan(model, s, steps=50, ema=0.9, device=device)
+        terms = torch.tensor([list(r.terms.values()) for r in rounds])
+        assert {p.device.type for p in model.parameters()} == {device}
+        torch.manual_seed(3)
+        runs.append((terms, model.sample(20).detach().cpu()))
+    (terms_a, samples_a), (terms_b, samples_b) = runs
+    assert torch.allclose(terms_a, terms_b, rtol=AFTER_TRAINING)
+    assert torch.allclose(samples_a, samples_b, atol=AFTER_TRAINING)
