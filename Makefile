@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 COLAB := .venv-colab
+PEERS := .venv-peers
+DDPM := denoising-diffusion-pytorch==2.3.4
 # The one place that pins torch is requirements.lock.
 TORCH := $(shell grep '^torch==' requirements.lock)
 PAGE := _build/html/index.html
@@ -13,7 +15,7 @@ PAGE := _build/html/index.html
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab lessons test test-colab bench format lock clean
+.PHONY: help book serve lab lessons test test-colab bench bench-peers format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +48,10 @@ bench: $(STAMP)  ## measure speed and weight; writes book/benchmarks.md
 	@$(BIN)/python -m scripts.ensure_chromium
 	@$(BIN)/python -m tests.benchmarks.run
 
+bench-peers: export TQDM_DISABLE := 1
+bench-peers: $(PEERS)/installed  ## measure against other packages; writes their part
+	@$(PEERS)/bin/python -m tests.benchmarks.peers
+
 format: $(STAMP)  ## put code and notebooks in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -76,6 +82,14 @@ $(COLAB)/installed: requirements.lock pyproject.toml tests/colab/requirements.tx
 	$(COLAB)/bin/python -m pip install --quiet '$(TORCH)'
 	$(COLAB)/bin/python -m pip install --quiet -r tests/colab/requirements.txt
 	$(COLAB)/bin/python -m pip install --quiet -e .
+	@touch $@
+
+# denoising-diffusion-pytorch comes without what it asks for: see tests/benchmarks/peers.py
+$(PEERS)/installed: requirements.lock pyproject.toml tests/benchmarks/requirements.txt
+	$(call make_venv,$(PEERS))
+	$(PEERS)/bin/python -m pip install --quiet '$(TORCH)'
+	$(PEERS)/bin/python -m pip install --quiet -r tests/benchmarks/requirements.txt -e .
+	$(PEERS)/bin/python -m pip install --quiet --no-deps $(DDPM)
 	@touch $@
 
 lock:  ## renew requirements.lock from pyproject.toml with today's versions

@@ -21,12 +21,12 @@ from genbook import data, nets, training, vae
 from genbook.scoreboard import table
 from scripts import run_lessons
 from scripts.scoreboard import machine
+from tests.benchmarks.page import PAGE, with_book
 from tests.site.book import build, pages
 from tests.site.browser import launch
 from tests.site.visit import LIVE, frame_times, serve
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "book/benchmarks.md"
 LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
@@ -154,7 +154,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     parts = [
         "# Benchmarks\n",
-        "`make bench` measures the book and writes this page.\n"
+        "`make bench` measures the book and writes this page but for its last part.\n"
         "Times depend on the machine, so nothing here passes or fails a test.\n",
         f"Measured on {date.today():%d %B %Y}, on {machine()}.\n"
         f"Python {platform.python_version()}, {versions}.\n",
@@ -185,7 +185,8 @@ def main() -> None:
         table(["lesson", "control", "median", "95th percentile"], frames),
     ]
     text = "\n".join(parts)
-    PAGE.write_text(text, encoding="utf-8")
+    old = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(with_book(old, text), encoding="utf-8")
     print(text)
 
 
