@@ -1,4 +1,4 @@
-"""Is a lesson alive in JupyterLab? A real server, a real browser, the network cut."""
+"""Are lessons and widgets alive in JupyterLab? A real server, the network cut."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -15,7 +16,12 @@ from playwright.sync_api import Page, expect
 
 from tests.project.lessons import LESSONS
 from tests.project.rules import PLOTLY
+from tests.widget_samples import PANELS
 
+ROOT = Path(__file__).parents[2]
+# Each lesson already runs whole under nbval. In JupyterLab a few do, which hold all
+# that a front end may see: a progress bar, plotly, several widgets, a long training.
+WHOLE = [path for path in LESSONS if path.stem[:2] in ("00", "03", "09")]
 MINUTE = 60_000  # milliseconds, as Playwright counts
 SETTINGS = {
     # No question about news, no look for updates: nothing that a first start asks.
@@ -104,20 +110,11 @@ def pictures(output) -> list[str]:
     return output.locator("canvas").evaluate_all("all => all.map(c => c.toDataURL())")
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_lesson_is_alive(path, server, browser):
+@pytest.fixture
+def run(server, browser):
+    """Return a function that runs a notebook's cells in JupyterLab; give the page."""
     root, url = server
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    outputs = [output for cell in code for output in cell.outputs]
-    plots = sum(PLOTLY in output.get("data", {}) for output in outputs)
-    for cell in code:  # so that whatever is seen was made here
-        cell.outputs, cell.execution_count = [], None
-    notebook.metadata.pop("widgets", None)
-    nbformat.write(notebook, root / path.name)
-
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    left = []
+    pages, left = [], []
 
     def stay(route):
         here = route.request.url.startswith(url[: url.index("/lab")])
@@ -127,30 +124,71 @@ def test_lesson_is_alive(path, server, browser):
             left.append(route.request.url)
             route.abort()
 
-    page.route(lambda address: address.startswith("http"), stay)
-    open_and_run(page, url.format(path.stem), len(code))
+    def run(notebook, name):
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for cell in code:  # so that whatever is seen was made here
+            cell.outputs, cell.execution_count = [], None
+        notebook.metadata.pop("widgets", None)
+        nbformat.write(notebook, root / f"{name}.ipynb")
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        pages.append(page)
+        page.route(lambda address: address.startswith("http"), stay)
+        open_and_run(page, url.format(name), len(code))
+        said = page.locator("[data-mime-type$='jupyter.stderr']").all_inner_texts()
+        assert said == [], "training leaves no red block"
+        return page
 
-    said = page.locator("[data-mime-type$='jupyter.stderr']").all_inner_texts()
-    assert said == [], "training leaves no red block"
+    yield run
+    for page in pages:
+        page.close()
     assert left == [], "JupyterLab works with the network cable out"
 
-    expect(page.locator(".js-plotly-plot:has(.main-svg)")).to_have_count(plots)
 
+def move_each_slider(page: Page) -> int:
+    """Press a key on every slider that is seen; each must change a canvas."""
+    moved = 0
     figures = page.locator(".jp-OutputArea-output").filter(
         has=page.locator(".noUi-handle")
     )
-    moved = 0
     for figure in figures.all():
         expect(figure.locator("canvas").first).to_be_visible(timeout=MINUTE)
         for handle in figure.locator(".noUi-handle").all():
             if not handle.is_visible():
                 continue
             before, value = pictures(figure), handle.get_attribute("aria-valuetext")
+            now, end = (
+                float(handle.get_attribute(f"aria-value{what}"))
+                for what in ("now", "max")
+            )
             handle.focus()
-            page.keyboard.press("ArrowRight")
+            page.keyboard.press("ArrowRight" if now < end else "ArrowLeft")
             expect(handle).not_to_have_attribute("aria-valuetext", value)
             page.wait_for_timeout(100)  # a frame or two
-            assert pictures(figure) != before, "a slider moved, and no canvas changed"
+            assert pictures(figure) != before, (
+                f"a slider left {value}, and no canvas changed"
+            )
             moved += 1
-    assert moved, "a lesson has a slider"
-    page.close()
+    return moved
+
+
+def test_every_widget_is_alive(run):
+    """One of each, in a notebook of their own: no lesson has to train for this."""
+    first = f"import sys\n\nsys.path.insert(0, {str(ROOT)!r})\n"
+    first += "from tests.widget_samples import PANELS"
+    cells = [first, *(f"PANELS[{name!r}]()" for name in PANELS)]
+    cells = [nbformat.v4.new_code_cell(text) for text in cells]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    page = run(notebook, "widgets")
+    assert move_each_slider(page) >= len(PANELS)
+
+
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
+def test_lesson_is_alive(path, run):
+    """From the first cell to the last, with its training and its figures."""
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    plots = sum(PLOTLY in output.get("data", {}) for output in outputs)
+    page = run(notebook, path.stem)
+    expect(page.locator(".js-plotly-plot:has(.main-svg)")).to_have_count(plots)
+    assert move_each_slider(page), "a lesson has a slider"
