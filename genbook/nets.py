@@ -96,7 +96,7 @@ class ResBlock(nn.Module):
         self.conv_in = nn.Conv2d(n_in, n_out, 3, padding=1)
         self.time = nn.Linear(features, 2 * n_out)
         self.norm_out = nn.GroupNorm(8, n_out)
-        self.conv_out = _zero(nn.Conv2d(n_out, n_out, 3, padding=1))
+        self.conv_out = zeroed(nn.Conv2d(n_out, n_out, 3, padding=1))
         self.straight = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class Attention(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(8, n)
         self.qkv = nn.Conv2d(n, 3 * n, 1)
-        self.out = _zero(nn.Conv2d(n, n, 1))
+        self.out = zeroed(nn.Conv2d(n, n, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the same shape as x (B, n, H, W)."""
@@ -158,7 +158,7 @@ class UNet(nn.Module):
         )
         self.up = nn.ModuleList(ResBlock(2 * a, a, features) for a, _ in steps)
         self.norm = nn.GroupNorm(8, top)
-        self.head = _zero(nn.Conv2d(top, channels, 3, padding=1))
+        self.head = zeroed(nn.Conv2d(top, channels, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Return the network's answer for images x (B, C, H, W) at times t (B,)."""
@@ -178,7 +178,7 @@ class UNet(nn.Module):
         return self.head(F.silu(self.norm(h)))
 
 
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
+def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     """Start a layer at zero: what it adds is learned from nothing."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -26,12 +26,14 @@ ROOT = Path(__file__).parents[1]
 MODULES = (
     "autoencoder",
     "data",
+    "denoising",
     "diffusion",
     "gan_dynamics",
     "gradients",
     "linear_gaussian",
     "metrics",
     "mixture",
+    "nets",
     "score",
     "scoreboard",
     "training",
@@ -1145,6 +1147,171 @@ MUTANTS = [
     Mutant(
         "unrolled: one step", "gan_dynamics", "for _ in range(k):", "for _ in range(1):"
     ),
+    # ---- denoising: the reverse half of diffusion
+    Mutant(
+        "x0 from eps: sign",
+        "denoising",
+        "return (x_t - noise * eps) / signal",
+        "return (x_t + noise * eps) / signal",
+    ),
+    Mutant(
+        "x0 from eps: not divided",
+        "denoising",
+        "return (x_t - noise * eps) / signal",
+        "return x_t - noise * eps",
+    ),
+    Mutant(
+        "eps from x0: divided by the signal",
+        "denoising",
+        "(x_t - signal * x0) / noise",
+        "(x_t - signal * x0) / signal",
+    ),
+    Mutant(
+        "velocity: sign",
+        "denoising",
+        "signal * eps - noise * x0",
+        "noise * x0 - signal * eps",
+    ),
+    Mutant(
+        "velocity: factors exchanged",
+        "denoising",
+        "signal * eps - noise * x0",
+        "noise * eps - signal * x0",
+    ),
+    Mutant(
+        "x0 from v: sign",
+        "denoising",
+        "signal * x_t - noise * v",
+        "signal * x_t + noise * v",
+    ),
+    Mutant(
+        "eps from v: sign",
+        "denoising",
+        "noise * x_t + signal * v",
+        "noise * x_t - signal * v",
+    ),
+    Mutant(
+        "v: read as x0",
+        "denoising",
+        "V = Prediction(velocity, eps_from_v)",
+        "V = Prediction(velocity, x0_from_v)",
+    ),
+    Mutant(
+        "clipped: the old eps kept",
+        "denoising",
+        "return eps_from_x0(x_t, x0_hat.clamp(-1, 1), t, alpha_bar)",
+        "return eps_model(x_t, t)",
+    ),
+    Mutant(
+        "clipped: to 0 … 1", "denoising", "x0_hat.clamp(-1, 1)", "x0_hat.clamp(0, 1)"
+    ),
+    Mutant("ddpm: no noise at the last but one", "denoising", "if i > 1:", "if i > 2:"),
+    Mutant(
+        "ddpm: variance for σ",
+        "denoising",
+        "mean + var.sqrt() * noise",
+        "mean + var * noise",
+    ),
+    Mutant(
+        "ddpm: times forgotten",
+        "denoising",
+        "short = alpha_bar[[0, *times[::-1]]]",
+        "short = alpha_bar[: len(times) + 1]",
+    ),
+    Mutant("ddim: η not squared", "denoising", "var = eta**2 *", "var = eta *"),
+    Mutant(
+        "ddim: β for β tilde",
+        "denoising",
+        "(1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)",
+        "(1 - ab_t / ab_s)",
+    ),
+    Mutant(
+        "ddim: too much noise in all",
+        "denoising",
+        "(1 - ab_s - var).sqrt()",
+        "(1 - ab_s).sqrt()",
+    ),
+    Mutant(
+        "levels: the first not open",
+        "denoising",
+        "x < -1 + half, -math.inf",
+        "x < -2, -math.inf",
+    ),
+    Mutant(
+        "levels: bins twice as wide",
+        "denoising",
+        "half = 1 / (levels - 1)",
+        "half = 2 / (levels - 1)",
+    ),
+    Mutant("bound: 2 lost", "denoising", "** 2 / (2 * var)", "** 2 / var"),
+    Mutant(
+        "bound: mean for sum",
+        "denoising",
+        "terms.append(nats.flatten(1).sum(1))",
+        "terms.append(nats.flatten(1).mean(1))",
+    ),
+    Mutant(
+        "bound: sign in the prior",
+        "denoising",
+        "ab * x0**2 - ab - math",
+        "ab * x0**2 + ab - math",
+    ),
+    Mutant(
+        "bound: variance for σ in the decoder",
+        "denoising",
+        "sigma = (1 - alpha_bar[1]).sqrt().to(x0)",
+        "sigma = (1 - alpha_bar[1]).to(x0)",
+    ),
+    Mutant(
+        "simple loss: times from 0",
+        "denoising",
+        "t = 1 + ((u + even)",
+        "t = ((u + even)",
+    ),
+    Mutant(
+        "simple loss: one time a batch",
+        "denoising",
+        "(u + even) % 1",
+        "(u + 0 * even) % 1",
+    ),
+    Mutant(
+        "simple loss: mean for sum",
+        "denoising",
+        "error.flatten(1).sum(1).mean()",
+        "error.flatten(1).mean(1).mean()",
+    ),
+    Mutant(
+        "simple loss: data for noise",
+        "denoising",
+        "self.predict.target(x0, eps, t",
+        "self.predict.target(eps, x0, t",
+    ),
+    Mutant(
+        "diffusion model: half the noise to start",
+        "denoising",
+        "for state in self.chain(x, times",
+        "for state in self.chain(x / 2, times",
+    ),
+    # ---- nets: what is told the time
+    Mutant(
+        "sinusoidal: half the frequencies",
+        "nets",
+        "10000 ** (-2 * i / dim)",
+        "10000 ** (-i / dim)",
+    ),
+    Mutant(
+        "block: deaf to the time",
+        "nets",
+        "self.norm_out(h) * (1 + scale) + shift",
+        "self.norm_out(h)",
+    ),
+    Mutant(
+        "block: no straight path",
+        "nets",
+        "return self.straight(x) + self.conv_out(F.silu(h))",
+        "return self.conv_out(F.silu(h))",
+    ),
+    Mutant("attention: keys for values", "nets", "q, k, v = heads", "q, v, k = heads"),
 ]
 
 

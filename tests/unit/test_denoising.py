@@ -382,6 +382,16 @@ def test_shapes(model, x0):
     assert not states[-1].requires_grad
 
 
+def test_a_sample_is_the_end_of_a_chain_from_noise(model, seeded):
+    generator = seeded()
+    x_T = torch.randn(3, 1, 4, 4, generator=generator)
+    *_, x = model.chain(x_T, times=[40, 20, 3], generator=generator)
+    sample = model.sample(3, times=[40, 20, 3], generator=seeded())
+    assert torch.equal(sample, x)
+    *_, other = denoising.ddpm(model.eps, AB, x_T, times=[40, 20, 3])
+    assert not torch.equal(x, other)  # the generator reaches the steps
+
+
 def test_elbo_is_minus_the_terms(model, x0, seeded):
     terms = denoising.bound(model.eps, AB, x0, levels=17, generator=seeded())
     elbo = model.elbo(x0, levels=17, generator=seeded())

@@ -101,6 +101,12 @@ def test_attention_is_softmax_of_products():
     assert torch.allclose(net(x), x + net.out(seen), atol=1e-12)
 
 
+@pytest.mark.parametrize("n_out", [8, 16])
+def test_a_new_block_goes_straight_on(n_out):
+    block, x = nets.ResBlock(8, n_out, 5), torch.randn(2, 8, 4, 4)
+    assert torch.equal(block(x, torch.randn(2, 5)), block.straight(x))
+
+
 def test_a_new_u_net_answers_zero():
     x = torch.randn(2, 1, 8, 8)
     assert torch.equal(nets.UNet()(x, torch.tensor([1, 9])), torch.zeros_like(x))
