@@ -85,6 +85,7 @@ PANELS = {
     "critic_and_artist": critic_and_artist,
     "diffusion_live": widgets.diffusion_live,
     "elbo_gap": widgets.elbo_gap,
+    "gan_game": widgets.gan_game,
     "gradient_noise": widgets.gradient_noise,
     "noise_schedule": noise_schedule,
     "phase_portrait": widgets.phase_portrait,

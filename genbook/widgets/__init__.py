@@ -10,6 +10,7 @@ chain              sixteen digits on their way from noise, and the guesses of th
 critic_and_artist  a classifier and a density, fitted to the same points
 diffusion_live     a diffusion in the plane that trains and samples on the page
 elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
+gan_game           a GAN in the plane that trains on the page, on data chosen or drawn
 gradient_noise     one gradient estimated two ways, a thousand times each
 noise_schedule     a digit drowned in noise by three schedules, and their curves
 phase_portrait     the Dirac-GAN by any method: where it goes, and why
@@ -24,6 +25,7 @@ from genbook.widgets.chain import Chain, chain
 from genbook.widgets.critic_and_artist import CriticAndArtist, critic_and_artist
 from genbook.widgets.diffusion_live import DiffusionLive, diffusion_live
 from genbook.widgets.elbo_gap import ElboGap, elbo_gap
+from genbook.widgets.gan_game import GanGame, gan_game
 from genbook.widgets.gradient_noise import GradientNoise, gradient_noise
 from genbook.widgets.interpolation import Interpolation, interpolation
 from genbook.widgets.latent_plane import LatentPlane, latent_plane
@@ -39,6 +41,7 @@ __all__ = [
     "CriticAndArtist",
     "DiffusionLive",
     "ElboGap",
+    "GanGame",
     "GradientNoise",
     "Interpolation",
     "LatentPlane",
@@ -52,6 +55,7 @@ __all__ = [
     "critic_and_artist",
     "diffusion_live",
     "elbo_gap",
+    "gan_game",
     "gradient_noise",
     "interpolation",
     "latent_plane",
