@@ -4,7 +4,7 @@
 
 const PARTICLES = 160;
 const BATCH = 128;
-const ROUND = 3000; // steps of training for one press of the button
+const ROUND = 2000; // steps of training for one press of the button
 const POINTS = 300; // data without a formula: so many points, each a Gaussian this wide:
 const WIDTH = 0.07;
 const HIDDEN = [64, 64]; // widths of the network
@@ -219,7 +219,7 @@ function chances(n, steps, seed) {
 const VIEW = 3; // the planes are [-VIEW, VIEW]²
 const CELLS = 48; // the shading is computed in CELLS × CELLS places
 const HAIRS = 13; // on a side: the field of the predicted noise
-const WORK = 6; // milliseconds of a frame for training and walking; the rest is drawing
+const WORK = 5; // milliseconds of a frame for training and walking; the rest is drawing
 const SECONDS = 3; // that a run takes to watch
 const EVERY = 20; // steps of training that are one point of the curve
 const LEAST = 20; // points of a drawing before it can be learned
