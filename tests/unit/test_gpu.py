@@ -10,7 +10,7 @@ import copy
 import pytest
 import torch
 
-from genbook import data, gan, nets, training, vae
+from genbook import data, denoising, diffusion, gan, nets, training, vae
 
 pytestmark = [
     pytest.mark.gpu,
@@ -174,3 +174,35 @@ def test_a_gan_plays_the_same_game_on_both():
     (terms_a, samples_a), (terms_b, samples_b) = runs
     assert torch.allclose(terms_a, terms_b, rtol=AFTER_TRAINING)
     assert torch.allclose(samples_a, samples_b, atol=AFTER_TRAINING)
+
+
+def test_a_diffusion_model_says_the_same_on_both(monkeypatch):
+    rand = torch.rand
+
+    def moved(*size, generator=None, device=None):
+        return rand(*size, generator=generator).to(device or "cpu")
+
+    monkeypatch.setattr(torch, "rand", moved)
+    torch.manual_seed(0)
+    alpha_bar = diffusion.cosine(20, s=0.05)
+    model = denoising.Diffusion(nets.UNet(), alpha_bar, (1, 8, 8))
+    x = data.to_signed(data.digits().x_train.double())
+    runs = []
+    for device in ("cpu", "cuda"):
+        twin = copy.deepcopy(model)
+        torch.manual_seed(1)
+        s = training.batches(x, size=100, generator=torch.Generator().manual_seed(2))
+        history = training.fit(twin, s, steps=50, device=device, progress=False)
+        assert {p.device.type for p in twin.parameters()} == {device}
+        runs.append((torch.tensor(history["loss"]), twin.cpu()))
+    (loss_a, trained), (loss_b, _) = runs
+    assert torch.allclose(loss_a, loss_b, rtol=AFTER_TRAINING)
+    noise = torch.randn(5, 1, 8, 8)
+    for ask in (
+        lambda m, d: m.loss(x[:50].to(d))["loss"],
+        lambda m, d: m.elbo(x[:50].to(d), levels=17),
+        lambda m, d: m.sample(5, times=[20, 9, 2]),
+        lambda m, d: list(denoising.ddim(m.eps, alpha_bar, noise.to(d), eta=0.5))[-1],
+    ):
+        cpu, cuda = on_both(trained, ask)
+        assert torch.allclose(cpu, cuda, rtol=AFTER_TRAINING, atol=AFTER_TRAINING)
