@@ -134,8 +134,8 @@ def ddpm(
     times = visits(times, alpha_bar)
     short = alpha_bar[[0, *times[::-1]]]  # short[i] is ᾱ at the i-th time from the end
     x_t = x_T
-    for i, time in zip(range(len(times), 0, -1), times, strict=True):
-        t = torch.full((len(x_t),), time, device=x_t.device)
+    for i, now in zip(range(len(times), 0, -1), times, strict=True):
+        t = torch.full((len(x_t),), now, device=x_t.device)
         x0_hat = x0_from_eps(x_t, eps_model(x_t, t), t, alpha_bar)
         mean, var = q_posterior(x_t, x0_hat, torch.full_like(t, i), short)
         x_t = mean
@@ -165,11 +165,11 @@ def ddim(
         raise ValueError(f"eta: expected 0 … 1, got {eta}")
     times = visits(times, alpha_bar)
     x_t = x_T
-    for time, s in zip(times, [*times[1:], 0], strict=True):
-        t = torch.full((len(x_t),), time, device=x_t.device)
+    for now, s in zip(times, [*times[1:], 0], strict=True):
+        t = torch.full((len(x_t),), now, device=x_t.device)
         eps_hat = eps_model(x_t, t)
         x0_hat = x0_from_eps(x_t, eps_hat, t, alpha_bar)
-        ab_t, ab_s = alpha_bar[time], alpha_bar[s]
+        ab_t, ab_s = alpha_bar[now], alpha_bar[s]
         var = eta**2 * (1 - ab_s) / (1 - ab_t) * (1 - ab_t / ab_s)
         x_t = float(ab_s.sqrt()) * x0_hat + float((1 - ab_s - var).sqrt()) * eps_hat
         if var > 0:
