@@ -359,6 +359,12 @@ def test_samples_have_the_spread_of_the_data(seeded):
     assert torch.allclose(x.std(0), torch.full((2,), var**0.5), atol=0.025)
 
 
+def test_sampling_starts_as_wide_as_the_noisiest_data(seeded):
+    model = score.ScoreModel(Exact(3.0), sigma_min=0.05, sigma_max=4, spread=3.0)
+    x = model.sample(8000, levels=1, step=1e-9, steps=1, generator=seeded())
+    assert torch.allclose(x.std(0), torch.full((2,), 5.0), atol=0.15)
+
+
 def test_randomness_is_passed_in(seeded):
     model = score.ScoreModel(Exact(0.8), sigma_min=0.05, sigma_max=4)
     x, times = draw(0, 5, 2), torch.tensor([0.5, 0.4])
