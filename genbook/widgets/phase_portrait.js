@@ -221,7 +221,7 @@ function render({ model, el }) {
 
   function drawDistance({ ctx, w, h }, how, path) {
     title(ctx, "distance from (0, 0)");
-    const low = -3, high = 1.5, top = 20, bottom = h - 16, left = 30; // powers of ten
+    const low = -3, high = 1.5, top = 20, bottom = h - 16, left = 36; // powers of ten
     const Y = (p) => bottom - (clamp(p, low, high) - low) / (high - low) * (bottom - top);
     ctx.strokeStyle = colour(el, "noise");
     ctx.lineWidth = 1;
@@ -238,10 +238,10 @@ function render({ model, el }) {
     font(ctx, 11);
     for (let p = low; p <= 1; p++) ctx.fillText(String(10 ** p), left - 4, Y(p));
     ctx.textBaseline = "bottom";
-    ctx.fillText(`${path.length - 1} steps of ${how.h.toFixed(2)}`, w, h);
+    ctx.fillText(`${path.length - 1} steps`, w, h);
     ctx.textAlign = "left";
     const used = how.method === CONSENSUS || how.cure === PENALTY || how.cure === R1;
-    ctx.fillText(`γ = ${how.gamma.toFixed(1)}${used ? "" : ", not used"}`, left, h);
+    ctx.fillText(`γ ${how.gamma.toFixed(1)}${used ? "" : ", unused"}`, left, h);
     ctx.strokeStyle = colour(el, "model");
     ctx.lineWidth = 2;
     ctx.beginPath();
