@@ -278,7 +278,7 @@ function render({ model, el }) {
 
   // ---- The data, the network, the two walks ----
   let points, mixture, student, goal, losses, best, least;
-  let training = false, playing = false, since = 0, chosen = 0;
+  let training = false, playing = false, since = 0, chosen = 0, pen;
   let chance = "", plan, truth, shown, next; // walks: the exact, the learned, its renewal
   const empty = () => mixture.means.length < 2 * LEAST && !(NAMES[model.get("data")] in KNOWN);
 
@@ -415,14 +415,26 @@ function render({ model, el }) {
       ctx.fillRect(X(points[i]) - 0.8, Y(points[i + 1]) - 0.8, 1.6, 1.6);
     }
     ctx.globalAlpha = 1;
+    if (own && pen.down && isDrawing(model)) {
+      const [x, y] = [X(pen.at[0]), Y(pen.at[1])];
+      ctx.strokeStyle = ink;
+      ctx.lineWidth = 2;
+      ctx.beginPath();
+      for (const [a, b] of [[7, 0], [0, 7]]) {
+        ctx.moveTo(x - a, y - b);
+        ctx.lineTo(x + a, y + b);
+      }
+      ctx.stroke();
+    }
     if (empty()) {
       ctx.fillStyle = ink;
       ctx.textAlign = "center";
       ctx.font = `13px ${family}`;
-      ctx.fillText(own ? "Draw here, with mouse or finger" : "What you draw left is learned",
-        w / 2, w / 2);
+      const here = points.length ? "Draw some more" : "Draw here: mouse, finger, or keys";
+      ctx.fillText(own ? here : "What you draw left is learned", w / 2, own ? 20 : w / 2);
       say(said, "");
-      canvas.setAttribute("aria-label", `${name}. No data yet: draw some, or choose a shape`);
+      canvas.setAttribute("aria-label", own
+        ? `${name}. Draw data: arrow keys move the pen, Enter leaves points` : `${name}. No data yet`);
       return;
     }
     // Against the noise that is predicted: the way the particles are pushed.
@@ -473,7 +485,8 @@ function render({ model, el }) {
       : `t = ${t}, after ${k} of ${steps()} steps`;
     say(said, words);
     canvas.setAttribute("aria-label", `${name}. ${PARTICLES} particles, ${words}; ` +
-      `particle ${chosen + 1} is followed, arrow keys follow another`);
+      `particle ${chosen + 1} is followed, ` + (own && isDrawing(model)
+      ? "arrow keys move the pen, Enter leaves points" : "arrow keys follow another"));
   }
 
   // A click follows the nearest particle, and so do arrow keys the next one; on the
@@ -496,12 +509,13 @@ function render({ model, el }) {
       follow(near);
     });
     canvas.addEventListener("keydown", (e) => {
+      if (plane === learned && isDrawing(model)) return; // the keys move the pen
       const way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[e.key];
       if (!way) return;
       e.preventDefault();
       follow((chosen + way + PARTICLES) % PARTICLES);
     });
-    if (plane === learned) drawing(canvas, model, place);
+    if (plane === learned) pen = drawing(canvas, model, place, () => animation.ask());
   }
 
   // ---- The two small graphs ----
@@ -604,10 +618,11 @@ function render({ model, el }) {
     again.disabled = !student.steps;
     clear.hidden = !isDrawing(model);
     clear.disabled = !points.length;
-    const law = NAMES[model.get("data")] in KNOWN ? ""
+    learned.canvas.style.touchAction = isDrawing(model) ? "none" : "";
+    const note = NAMES[model.get("data")] in KNOWN ? ""
       : ` The law of the data is taken to be a Gaussian of width ${WIDTH} around each point.`;
     const words = "Blue: data, and the density of xₜ. Hairs: against the predicted noise. " +
-      `Lines: the next step. Ring: the particle you follow; click another.${law}`;
+      `Lines: the next step. Ring: the particle you follow; click another.${note}`;
     if (key.textContent !== words) key.textContent = words;
     return more;
   }

@@ -8,9 +8,11 @@
 //   dataset(model, n, seed) -> the points that are chosen now: n of a shape, or the
 //       drawing, which may be empty; the same array until the reader changes them
 //   isDrawing(model)        -> true when the reader may draw
-//   drawing(canvas, model, place): while so, what a mouse, a finger or a pen draws on
-//       the canvas becomes points, else a finger scrolls the page. place(x, y) turns
-//       pixels of the canvas into a point [x1, x2]. model.set("drawn", []) clears.
+//   drawing(canvas, model, place, moved) -> pen: while so, what a mouse, a finger or a
+//       pen draws on the canvas becomes points, else a finger scrolls the page. place(x, y)
+//       turns pixels of the canvas into a point [x1, x2]. model.set("drawn", []) clears.
+//       By keyboard the arrow keys move pen.at, with Shift in longer steps, and Enter
+//       leaves some points there: moved() is called, to show a cross while pen.down.
 //
 // Listen to "data" and "drawn". Whoever shows a drawing offers a button that clears it,
 // and says what to do while it is empty.
@@ -82,8 +84,9 @@ function stroke(a, b, rng) {
   return points;
 }
 
-function drawing(canvas, model, place) {
-  const rng = random(1);
+const KEY_STEP = 0.1; // of an arrow key
+function drawing(canvas, model, place, moved = () => {}) {
+  const rng = random(1), pen = { at: [0, 0], down: false };
   let last = null; // where the stroke has left its last point
   const at = (e) => {
     const box = canvas.getBoundingClientRect();
@@ -100,9 +103,27 @@ function drawing(canvas, model, place) {
   canvas.addEventListener("pointerdown", (e) => {
     if (e.button || !isDrawing(model)) return;
     canvas.setPointerCapture(e.pointerId);
+    pen.down = false;
     last = at(e);
     to(last);
   });
+  canvas.addEventListener("keydown", (e) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1],
+      ArrowUp: [0, 1] }[e.key];
+    if (!isDrawing(model) || (!way && e.key !== "Enter")) return;
+    e.preventDefault();
+    const step = e.shiftKey ? 5 * KEY_STEP : KEY_STEP;
+    if (way) pen.at = pen.at.map((v, i) => clamp(v + step * way[i], -LIMIT, LIMIT));
+    else {
+      last = pen.at;
+      to(last);
+      last = null;
+      model.save_changes();
+    }
+    pen.down = true;
+    moved();
+  });
+  canvas.addEventListener("blur", () => { pen.down = false; moved(); });
   canvas.addEventListener("pointermove", (e) => { if (last) to(at(e)); });
   for (const end of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(end, () => {
@@ -110,4 +131,5 @@ function drawing(canvas, model, place) {
       last = null;
     });
   }
+  return pen;
 }

@@ -508,6 +508,29 @@ def test_a_drawing_is_learned(show):  # noqa: F811
     assert all_of(page)[:2] == empty[:2]
 
 
+def test_a_drawing_by_keyboard(show):  # noqa: F811
+    """Arrow keys move the pen, Enter leaves points there; both are seen."""
+    panel = widgets.diffusion_live()
+    canvas = panel.children[0]
+    page = show(panel)
+    page.get_by_label("data").select_option("drawn by hand")
+    plane = page.locator(".gb-learned")
+    seen = [picture(page, ".gb-learned")]
+    for key in ["ArrowRight", "Shift+ArrowUp", "Enter", "ArrowDown", "Enter", "Enter"]:
+        plane.press(key)
+        seen.append(picture(page, ".gb-learned"))
+        assert seen[-1] != seen[-2], key
+    drawn = pairs(get(page, canvas, "drawn"))
+    assert len(drawn) == 24
+    np.testing.assert_allclose(drawn[:8].mean(0), [0.1, 0.5], atol=0.1)
+    np.testing.assert_allclose(drawn[8:].mean(0), [0.1, 0.4], atol=0.1)
+    assert button(page, "Train").is_enabled(), "twenty points are enough"
+    label = plane.get_attribute("aria-label")
+    assert "Enter leaves points" in label
+    button(page, "Train").focus()
+    assert picture(page, ".gb-learned") != seen[-1], "the cross goes with the focus"
+
+
 # ---- In Python -----------------------------------------------------------------------
 
 
