@@ -5,11 +5,11 @@ const BATCH = 96;
 const DATA = 1000; // points of a shape
 const SHOWN = 200, PUSHED = 100; // generated points on the plane, and with an arrow
 const VIEW = 2.8; // the plane shown is [-VIEW, VIEW]²
-const CELLS = 40; // D is asked in CELLS × CELLS places
+const CELLS = 32; // D is asked in CELLS × CELLS places
 const NEAR = 0.2; // so close to a data point, a generated one lies on the data
 const ARROW = 0.15, LONGEST = 0.45; // an arrow for a push of 1, and for a strong one
 const CANNOT_TELL = 2 * Math.log(2); // D's loss where D = 1/2 everywhere
-const BUDGET = 6, MOST = 4; // milliseconds and rounds of training in a frame
+const BUDGET = 4, MOST = 4; // milliseconds and rounds of training in a frame
 const CALM = 500; // milliseconds between pictures for who asked for less motion
 
 // ---- The game ---------------------------------------------------------------------
@@ -156,8 +156,9 @@ function render({ model, el }) {
 
   // ---- Pictures
 
-  const toX = (v) => (v / VIEW + 1) / 2 * plane.clientWidth;
-  const toY = (v) => (1 - v / VIEW) / 2 * plane.clientWidth;
+  let side = 1; // of the plane; asked for once a picture, since it may cost a layout
+  const toX = (v) => (v / VIEW + 1) / 2 * side;
+  const toY = (v) => (1 - v / VIEW) / 2 * side;
   const surface = make("canvas", { width: CELLS, height: CELLS });
   let asked = ""; // the state of D that the surface shows
   function drawSurface() {
@@ -175,23 +176,36 @@ function render({ model, el }) {
     ctx.putImageData(image, 0, 0);
   }
 
-  function drawPlane({ ctx, w, h }, points, pushed) {
-    const ink = getComputedStyle(el).color, data = x(), dot = clamp(w / 260, 1.1, 1.6);
-    drawSurface();
-    ctx.drawImage(surface, 0, 0, w, h);
+  const dots = make("canvas"); // the data: drawn when they or the size change
+  let dotted = null;
+  const size = (w) => clamp(w / 260, 1.1, 1.6);
+  function drawDots(data, w) {
+    if (dotted === data && dots.width === plane.width) return;
+    dotted = data;
+    dots.width = dots.height = plane.width;
+    const ctx = dots.getContext("2d"), half = size(w);
+    ctx.setTransform(plane.getContext("2d").getTransform());
     ctx.fillStyle = colour(el, "data");
     for (let i = 0; i < data.length; i += 2) {
-      ctx.fillRect(toX(data[i]) - dot, toY(data[i + 1]) - dot, 2 * dot, 2 * dot);
+      ctx.fillRect(toX(data[i]) - half, toY(data[i + 1]) - half, 2 * half, 2 * half);
     }
+  }
+
+  function drawPlane({ ctx, w, h }, points, pushed) {
+    const ink = getComputedStyle(el).color, data = x();
+    drawSurface();
+    drawDots(data, w);
+    ctx.drawImage(surface, 0, 0, w, h);
+    ctx.drawImage(dots, 0, 0, w, h);
     ctx.strokeStyle = ink;
     ctx.globalAlpha = 0.75;
     ctx.lineWidth = 1;
     ctx.beginPath();
     for (let i = 0; i < 2 * PUSHED; i += 2) {
-      const size = Math.hypot(pushed[i], pushed[i + 1]);
-      const length = Math.min(LONGEST, ARROW * size) / (2 * VIEW) * w;
+      const push = Math.hypot(pushed[i], pushed[i + 1]);
+      const length = Math.min(LONGEST, ARROW * push) / (2 * VIEW) * w;
       if (length < 1) continue;
-      const a = pushed[i] / size * length, b = -pushed[i + 1] / size * length;
+      const a = pushed[i] / push * length, b = -pushed[i + 1] / push * length;
       const X = toX(points[i]) + a, Y = toY(points[i + 1]) + b;
       const head = Math.min(0.4, 4 / length);
       ctx.moveTo(X - a, Y - b);
@@ -205,7 +219,7 @@ function render({ model, el }) {
     ctx.fillStyle = colour(el, "model");
     for (let i = 0; i < points.length; i += 2) {
       ctx.beginPath();
-      ctx.arc(toX(points[i]), toY(points[i + 1]), 1.8 * dot, 0, 7);
+      ctx.arc(toX(points[i]), toY(points[i + 1]), 1.8 * size(w), 0, 7);
       ctx.fill();
     }
     ctx.strokeStyle = colour(el, "ink");
@@ -304,6 +318,7 @@ function render({ model, el }) {
     const boxes = [plane, round, curve].map(fit);
     if (boxes.includes(null)) return playing;
     painted = performance.now();
+    side = boxes[0].w;
     const points = forward(players.G, noise, SHOWN);
     const pushed = pushes(players.D, points, SHOWN, model.get("loss") === 1);
     drawPlane(boxes[0], points, pushed);
@@ -327,7 +342,7 @@ function render({ model, el }) {
   }
 
   drawing(plane, model, (px, py) =>
-    [(px / plane.clientWidth * 2 - 1) * VIEW, (1 - py / plane.clientWidth * 2) * VIEW]);
+    [(px / side * 2 - 1) * VIEW, (1 - py / side * 2) * VIEW]);
   const end = animate(model, el,
     ["data", "drawn", "rate_d", "rate_g", "d_steps", "loss"], draw);
   const ask = end.ask;
