@@ -431,7 +431,7 @@ function render({ model, el }) {
       ctx.textAlign = "center";
       ctx.font = `13px ${family}`;
       const here = points.length ? "Draw some more" : "Draw here: mouse, finger, or keys";
-      ctx.fillText(own ? here : "What you draw left is learned", w / 2, own ? 20 : w / 2);
+      ctx.fillText(own ? here : "What you draw left is learned", w / 2, 20);
       say(said, "");
       canvas.setAttribute("aria-label", own
         ? `${name}. Draw data: arrow keys move the pen, Enter leaves points` : `${name}. No data yet`);
