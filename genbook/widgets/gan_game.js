@@ -7,10 +7,10 @@ const SHOWN = 200, PUSHED = 100; // generated points on the plane, and with an a
 const VIEW = 2.8; // the plane shown is [-VIEW, VIEW]²
 const CELLS = 32; // D is asked in CELLS × CELLS places
 const NEAR = 0.2; // so close to a data point, a generated one lies on the data
-const ARROW = 0.15, LONGEST = 0.45; // an arrow for a push of 1, and for a strong one
+const ARROW = 0.25, LONGEST = 0.45; // an arrow for a push of 1, and for a strong one
 const CANNOT_TELL = 2 * Math.log(2); // D's loss where D = 1/2 everywhere
-const BUDGET = 4, MOST = 4; // milliseconds and rounds of training in a frame
-const CALM = 500; // milliseconds between pictures for who asked for less motion
+const BUDGET = 7, MOST = 8; // milliseconds and rounds of training in a frame
+const PAUSE = 24, CALM = 500; // milliseconds between pictures; with less motion
 
 // ---- The game ---------------------------------------------------------------------
 
@@ -123,14 +123,19 @@ function render({ model, el }) {
     model.save_changes();
   });
   el.classList.add("gb-figure", "gb-gan-game");
-  el.append(plane, make("div", { className: "gb-side" },
+  const mark = (name) => make("i", { className: `gb-mark gb-${name}` });
+  const key = make("div", { className: "gb-key" },
+    make("span", {}, mark("data"), "data; where D says data"),
+    make("span", {}, mark("model"), "generated; where D says so"),
+    make("span", {}, "→ the push of G’s loss"));
+  el.append(make("div", {}, plane, key), make("div", { className: "gb-side" },
     make("div", { className: "gb-buttons" }, play, one.D, one.G, again, clear),
     round, curve, said));
 
   // ---- Playing
 
   let players, turn, rounds, losses, moves; // turn: steps of D that this round has had
-  let playing = false, seen = true, painted = 0;
+  let playing = false, seen = true, painted = 0, trained = true; // since the picture
   function start() {
     players = game(seed, x);
     [turn, rounds, losses, moves] = [0, 0, [], 0];
@@ -197,6 +202,12 @@ function render({ model, el }) {
     drawDots(data, w);
     ctx.drawImage(surface, 0, 0, w, h);
     ctx.drawImage(dots, 0, 0, w, h);
+    ctx.fillStyle = colour(el, "model");
+    for (let i = 0; i < points.length; i += 2) {
+      ctx.beginPath();
+      ctx.arc(toX(points[i]), toY(points[i + 1]), 1.8 * size(w), 0, 7);
+      ctx.fill();
+    }
     ctx.strokeStyle = ink;
     ctx.globalAlpha = 0.75;
     ctx.lineWidth = 1;
@@ -216,12 +227,6 @@ function render({ model, el }) {
     }
     ctx.stroke();
     ctx.globalAlpha = 1;
-    ctx.fillStyle = colour(el, "model");
-    for (let i = 0; i < points.length; i += 2) {
-      ctx.beginPath();
-      ctx.arc(toX(points[i]), toY(points[i + 1]), 1.8 * size(w), 0, 7);
-      ctx.fill();
-    }
     ctx.strokeStyle = colour(el, "ink");
     ctx.strokeRect(0.5, 0.5, w - 1, h - 1);
     if (data.length) return;
@@ -306,18 +311,23 @@ function render({ model, el }) {
   function draw() {
     const empty = !x().length;
     if (empty) playing = false;
-    if (playing) train();
     play.textContent = playing ? "❚❚ Pause" : "▶ Play";
     play.disabled = one.D.disabled = one.G.disabled = empty;
     clear.hidden = !isDrawing(model);
     clear.disabled = empty;
     plane.classList.toggle("gb-draws", isDrawing(model));
-    // A reader who asked for less motion sees a picture now and then.
+    // A frame trains or paints, so that none is slow. A reader who asked for less
+    // motion sees a picture now and then.
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (playing && calm && performance.now() - painted < CALM) return true;
+    if (playing && !(trained && performance.now() - painted > (calm ? CALM : PAUSE))) {
+      train();
+      trained = true;
+      return seen;
+    }
     const boxes = [plane, round, curve].map(fit);
     if (boxes.includes(null)) return playing;
     painted = performance.now();
+    trained = false;
     side = boxes[0].w;
     const points = forward(players.G, noise, SHOWN);
     const pushed = pushes(players.D, points, SHOWN, model.get("loss") === 1);
