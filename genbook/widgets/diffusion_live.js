@@ -4,7 +4,6 @@
 
 const PARTICLES = 160;
 const BATCH = 128;
-const ROUND = 2000; // steps of training for one press of the button
 const POINTS = 300; // data without a formula: so many points, each a Gaussian this wide:
 const WIDTH = 0.07;
 const HIDDEN = [64, 64]; // widths of the network
@@ -254,7 +253,7 @@ function render({ model, el }) {
   };
   const train = button("Train", () => {
     training = !training;
-    if (training && student.steps >= goal) goal += ROUND;
+    if (training && student.steps >= goal) goal += model.get("round");
   });
   const run = button("Run back", () => {
     playing = !playing;
@@ -284,7 +283,7 @@ function render({ model, el }) {
 
   function forget() {
     student = learner(alphaBar, 0);
-    goal = ROUND;
+    goal = model.get("round");
     losses = [];
     best = null;
     least = leastLoss(mixture, alphaBar, 10000, 1);
@@ -533,7 +532,7 @@ function render({ model, el }) {
     ctx.textBaseline = "alphabetic";
   }
   function drawLoss(box) {
-    const { ctx, w, h } = box, longest = Math.max(ROUND, student.steps);
+    const { ctx, w, h } = box, longest = Math.max(model.get("round"), student.steps);
     const X = (step) => LEFT + step / longest * (w - LEFT - 5);
     const Y = (loss) => h - FOOT - clamp(loss, 0, 2) / 2 * (h - FOOT - 5);
     axes(box, "2");

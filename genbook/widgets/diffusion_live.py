@@ -28,6 +28,7 @@ class DiffusionLive(points.Points):
     _css = style("figure.css", "diffusion_live.css")
     alpha_bar = traitlets.List(traitlets.Float()).tag(sync=True)  # (T + 1,)
     choices = traitlets.List(traitlets.Int(), STEPS).tag(sync=True)
+    round = traitlets.Int(2000).tag(sync=True)  # steps of training at a press
     size = traitlets.Int(2).tag(sync=True)  # which of `choices`
     eta = traitlets.Float(1.0).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)

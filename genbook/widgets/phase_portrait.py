@@ -2,12 +2,10 @@
 
 import anywidget
 import ipywidgets
-import torch
 import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genbook import gan_dynamics
 from genbook.palette import COLORS
 from genbook.widgets.panel import Panel, script, style
 from genbook.widgets.still import _png
@@ -88,6 +86,10 @@ def phase_portrait(*, theta: float = 1.0, psi: float = 1.0) -> Panel:
 
 def _still(theta: float, psi: float) -> bytes:
     """Draw the first state: the field of the minimax game, and the run."""
+    import torch  # the page is built without it
+
+    from genbook import gan_dynamics
+
     figure = Figure(figsize=(3.9, 3.8), layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -429,6 +429,24 @@ def test_it_trains_pauses_runs_and_starts_over(show):  # noqa: F811
     assert all_of(page) == before
 
 
+def test_a_round_of_training_ends(show):  # noqa: F811
+    """Nobody has to stop it; pressed again, it goes on from there."""
+    panel = widgets.diffusion_live()
+    panel.children[0].round = 30
+    page = show(panel)
+    page.set_default_timeout(60_000)
+    for end in (30, 60):
+        button(page, "Train").click()
+        page.wait_for_function(
+            "(end) => document.querySelector('.gb-news').textContent.startsWith(end)",
+            arg=f"step {end}:",
+        )
+        page.wait_for_timeout(300)
+        assert steps_said(page) == end
+        assert button(page, "Train").is_enabled()
+        assert button(page, "Pause training").count() == 0
+
+
 def test_controls_move_the_picture_at_once(show):  # noqa: F811
     """Untrained and at rest as well: what comes next is drawn for each particle."""
     page = show(widgets.diffusion_live())
