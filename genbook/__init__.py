@@ -11,6 +11,7 @@ mixture          lesson 01: Gaussian mixtures by EM, exact in every answer
 autoencoder      lesson 02: the autoencoder, PCA, denoising
 vae              lesson 03: the variational autoencoder
 gradients        lesson 05: gradients of averages over random draws
+gan              lesson 06: two players, their losses, and a small DCGAN
 linear_gaussian  lesson 04: a model whose every answer is known exactly
 metrics          bits, distances, and the critic in whose features they are measured
 scoreboard       one line for each family, measured in the same way
