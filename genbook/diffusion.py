@@ -1,13 +1,13 @@
-"""Diffusion (lessons 08 and 09; Sohl-Dickstein et al. 2015, Ho et al. 2020).
+"""Diffusion, forwards (lesson 08; Sohl-Dickstein et al. 2015, Ho et al. 2020).
 
 Data x0 is drowned in noise by T small steps,
 
     x_t = √(1 - beta_t) x_{t-1} + √beta_t eps,    t = 1 … T,
 
-and a network learns to walk back. A schedule is nothing but the tensor ``alpha_bar``
-(T + 1,) in float64, ᾱ_t = ∏ (1 - beta_s), which falls from ᾱ_0 = 1; with fewer steps it
-is ``alpha_bar[times]``. A time t is an int64 tensor (B,), one for each example, 1 … T.
-Data are images (B, C, H, W), in [-1, 1], or points (B, D).
+and a network learns to walk back: see ``denoising``. A schedule is nothing but the
+tensor ``alpha_bar`` (T + 1,) in float64, ᾱ_t = ∏ (1 - beta_s), which falls from
+ᾱ_0 = 1; with fewer steps it is ``alpha_bar[times]``. A time t is an int64 tensor (B,),
+one for each example, 1 … T. Data are images (B, C, H, W), in [-1, 1], or points (B, D).
 """
 
 import math

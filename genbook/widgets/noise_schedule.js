@@ -60,7 +60,7 @@ function render({ model, el }) {
   digit.style.aspectRatio = `${shape[1]} / ${shape[0]}`;
   const plots = ["ᾱ: the share of signal", "β: the noise of one step",
     "signal-to-noise ratio"].map((words) => picture("gb-plot", `Curves over t of ${words}`));
-  const key = make("div", { className: "gb-key" }, ...KINDS.map((kind, i) => {
+  const key = make("div", { className: "gb-kinds" }, ...KINDS.map((kind, i) => {
     const line = make("i");
     line.style.background = `var(--gb-${HUES[i]})`;
     return make("span", {}, line, kind);

@@ -122,7 +122,7 @@ def test_every_control_moves_the_figure_by_keyboard(show):  # noqa: F811
     page.get_by_role("radio", name="linear").press("ArrowRight")
     assert changed() == set(parts) and get(page, canvas, "kind") == 1
     assert f"ᾱ = {diffusion.cosine(500, s=0.012)[155]:.3g}" in said(page)
-    assert page.locator(".gb-key .gb-chosen").inner_text() == "cosine"
+    assert page.locator(".gb-kinds .gb-chosen").inner_text() == "cosine"
     assert press("cosine, s") == set(parts)
     page.get_by_role("radio", name="cosine").press("ArrowRight")
     assert changed() == set(parts)
