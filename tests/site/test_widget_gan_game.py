@@ -336,6 +336,7 @@ def test_a_drawing_is_learned(show):
     assert get(page, canvas, "drawn") == []
     assert not button(page, "Clear drawing").is_visible()
     page.get_by_label("data", exact=True).select_option("drawn by hand")
+    frame(page)
     assert button(page, "Play").is_disabled() and button(page, "Step D").is_disabled()
     empty = picture(page, ".gb-plane")
     draw(page, [(0.6, 0.25), (0.75, 0.25), (0.9, 0.25)])
