@@ -123,14 +123,16 @@ function render({ model, el }) {
     model.save_changes();
   });
   el.classList.add("gb-figure", "gb-gan-game");
+  const buttons = make("div", { className: "gb-buttons" }, play, one.D, one.G, again, clear);
+  // JupyterLab would take Enter to edit the cell.
+  buttons.setAttribute("data-lm-suppress-shortcuts", "true");
   const mark = (name) => make("i", { className: `gb-mark gb-${name}` });
   const key = make("div", { className: "gb-key" },
     make("span", {}, mark("data"), "data; where D says data"),
     make("span", {}, mark("model"), "generated; where D says so"),
     make("span", {}, "→ the push of G’s loss"));
   el.append(make("div", {}, plane, key), make("div", { className: "gb-side" },
-    make("div", { className: "gb-buttons" }, play, one.D, one.G, again, clear),
-    round, curve, said));
+    buttons, round, curve, said));
 
   // ---- Playing
 
