@@ -447,6 +447,33 @@ def test_a_round_of_training_ends(show):  # noqa: F811
         assert button(page, "Pause training").count() == 0
 
 
+def test_the_samples_are_those_of_the_network_now(show):  # noqa: F811
+    """What stands at t = 0 is walked again as the network learns."""
+    panel = widgets.diffusion_live()
+    canvas = panel.children[0]
+    canvas.round, canvas.done = 60, 100
+    panel.children[1].children[0].index = 100
+    page = show(panel)
+    page.set_default_timeout(60_000)
+
+    def apart() -> float:
+        """Return the distance to the exact particles, once it has come to rest."""
+        said = page.locator(".gb-learned + .gb-said")
+        seen = []
+        while len(seen) < 3 or len(set(seen[-3:])) > 1:
+            page.wait_for_timeout(200)
+            seen.append(said.inner_text())
+        return float(seen[-1].split()[-1])
+
+    untrained = apart()
+    button(page, "Train").click()
+    page.wait_for_function(
+        "document.querySelector('.gb-news').textContent.startsWith('step 60:')"
+    )
+    assert apart() < 0.5 * untrained
+    assert get(page, canvas, "done") == 100
+
+
 def test_controls_move_the_picture_at_once(show):  # noqa: F811
     """Untrained and at rest as well: what comes next is drawn for each particle."""
     page = show(widgets.diffusion_live())
