@@ -14,6 +14,7 @@ gradients        lesson 05: gradients of averages over random draws
 gan              lesson 06: two players, their losses, and a small DCGAN
 linear_gaussian  lesson 04: a model whose every answer is known exactly
 diffusion        lesson 08: noise schedules, the closed jump, the step back
+denoising        lesson 09: back from noise to data, and the bound
 metrics          bits, distances, and the critic in whose features they are measured
 scoreboard       one line for each family, measured in the same way
 widgets          sliders that live in JupyterLab, in Colab and on the page
