@@ -96,11 +96,11 @@ def _controls(canvas: NoiseSchedule) -> list[ipywidgets.HBox]:
         ipywidgets.jslink((control, trait), (canvas, key))
         return control
 
-    def look(description: str, em: float = 4, grow: int = 1) -> dict:
+    def look(description: str, em: float = 4, grow: bool = True) -> dict:
         return {
             "description": description,
             "style": {"description_width": f"{em}em"},
-            "layout": {"flex": f"{grow} 1 21em", "width": "auto"},
+            "layout": {"flex": "1 1 15em" if grow else "0 1 19em", "width": "auto"},
         }
 
     def slider(key: str, low: float, high: float, step: float, **options: object):
@@ -132,7 +132,11 @@ def _controls(canvas: NoiseSchedule) -> list[ipywidgets.HBox]:
             choice("beta_1", **look("linear, first β", 7)),
             choice("beta_T", **look("linear, last β", 7)),
         ],
-        [slider("s", 0, 0.2, 0.004, readout_format=".3f", **look("cosine, s", 7, 0))],
+        [
+            slider(
+                "s", 0, 0.2, 0.004, readout_format=".3f", **look("cosine, s", 7, False)
+            )
+        ],
         [
             slider("start", -6, 0, 0.5, **look("sigmoid, from", 7)),
             slider("end", 0.5, 6, 0.5, **look("sigmoid, to", 7)),
