@@ -3,7 +3,6 @@
 // fitted here, whenever the data or the artist's size changes. Drag the point away
 // from the data and ask both.
 
-const REACH = 26; // pixels around the point in which a finger takes hold of it
 const STEP = 0.1; // of an arrow key
 const CELLS = 56; // the shading is computed in CELLS × CELLS places
 
@@ -278,41 +277,12 @@ function render({ model, el }) {
     model.save_changes();
   }
   for (const { canvas } of panes) {
-    // A finger has to take hold of the point, so that a swipe elsewhere scrolls the page.
-    let held = false;
-    const at = (e) => {
-      const box = canvas.getBoundingClientRect();
-      return [e.clientX - box.left, e.clientY - box.top];
-    };
-    const near = ([x, y]) =>
-      Math.hypot(x - toX(model.get("x1")), y - toY(model.get("x2"))) < REACH;
-    const follow = (e) => {
-      const [x, y] = at(e);
-      move((x / side() * 2 - 1) * limit, (1 - y / side() * 2) * limit);
-    };
-    canvas.addEventListener("touchstart", (e) => {
-      if (near(at(e.touches[0]))) e.preventDefault();
-    }, { passive: false });
-    canvas.addEventListener("pointerdown", (e) => {
-      if (e.button || (e.pointerType === "touch" && !near(at(e)))) return;
-      held = true;
-      canvas.setPointerCapture(e.pointerId);
-      follow(e);
-    });
-    canvas.addEventListener("pointermove", (e) => { if (held) follow(e); });
-    for (const end of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(end, () => { held = false; });
-    }
-    canvas.addEventListener("click", follow);
-    canvas.addEventListener("keydown", (e) => {
-      const way = {
-        ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1],
-      }[e.key];
-      if (!way) return;
-      e.preventDefault();
-      const step = e.shiftKey ? 5 * STEP : STEP;
-      move(model.get("x1") + step * way[0], model.get("x2") + step * way[1]);
-    });
+    draggable(
+      canvas,
+      () => [toX(model.get("x1")), toY(model.get("x2"))],
+      (x, y) => move((x / side() * 2 - 1) * limit, (1 - y / side() * 2) * limit),
+      (dx, dy) => move(model.get("x1") + STEP * dx, model.get("x2") + STEP * dy),
+    );
   }
   return animate(model, el, ["separation", "components", "x1", "x2"], draw);
 }

@@ -58,6 +58,46 @@ function animate(model, el, keys, draw) {
   return Object.assign(end, { ask });
 }
 
+// Let a hand move the point of a plane: with a mouse wherever it goes down; with a finger
+// that takes hold of the point, so that a swipe elsewhere still scrolls the page (a tap
+// moves it, too); with the arrow keys, five steps at once under shift. place() says where
+// the point is on the canvas, drag(x, y) puts it there, push(dx, dy) moves it by steps.
+const GRIP = 26; // pixels around the point in which a finger takes hold of it
+function draggable(canvas, place, drag, push) {
+  let held = false;
+  const at = (e) => {
+    const box = canvas.getBoundingClientRect();
+    return [e.clientX - box.left, e.clientY - box.top];
+  };
+  const near = ([x, y]) => {
+    const point = place();
+    return Math.hypot(x - point[0], y - point[1]) < GRIP;
+  };
+  const follow = (e) => drag(...at(e));
+  canvas.addEventListener("touchstart", (e) => {
+    if (near(at(e.touches[0]))) e.preventDefault();
+  }, { passive: false });
+  canvas.addEventListener("pointerdown", (e) => {
+    if (e.button || (e.pointerType === "touch" && !near(at(e)))) return;
+    held = true;
+    canvas.setPointerCapture(e.pointerId);
+    follow(e);
+  });
+  canvas.addEventListener("pointermove", (e) => { if (held) follow(e); });
+  for (const end of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(end, () => { held = false; });
+  }
+  canvas.addEventListener("click", follow);
+  canvas.addEventListener("keydown", (e) => {
+    const way = {
+      ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1],
+    }[e.key];
+    if (!way) return;
+    e.preventDefault();
+    push(...way.map((d) => (e.shiftKey ? 5 * d : d)));
+  });
+}
+
 // Enlarge an image eightfold by bicubic convolution (Keys 1981, a = -3/4, as torch and
 // the book's figures do): eight pixels show a stroke, 64 squares do not. The browsers'
 // own enlargement differs from one to the next.

@@ -2,7 +2,6 @@
 // the decoder draws what lies there.
 
 const STEP = 0.1; // of an arrow key, in units of the prior's standard deviation
-const REACH = 26; // pixels around the point in which a finger takes hold of it
 const CELLS = 13; // the map behind the codes is CELLS × CELLS decoded digits
 const MARGIN = 22; // pixels for the numbers of the axes
 
@@ -109,42 +108,12 @@ function render({ model, el }) {
     if (said.textContent !== words) said.textContent = words;
   }
 
-  // A mouse moves the point wherever it goes down. A finger has to take hold of the
-  // point, so that a swipe elsewhere still scrolls the page; a tap moves it, too.
-  let held = false;
-  const at = (e) => {
-    const box = plane.getBoundingClientRect();
-    return [e.clientX - box.left, e.clientY - box.top];
-  };
-  const near = ([x, y]) =>
-    Math.hypot(x - toX(model.get("z1")), y - toY(model.get("z2"))) < REACH;
-  const follow = (e) => {
-    const [x, y] = at(e);
-    move(((x - MARGIN) / side() * 2 - 1) * limit, (1 - y / side() * 2) * limit);
-  };
-  plane.addEventListener("touchstart", (e) => {
-    if (near(at(e.touches[0]))) e.preventDefault();
-  }, { passive: false });
-  plane.addEventListener("pointerdown", (e) => {
-    if (e.button || (e.pointerType === "touch" && !near(at(e)))) return;
-    held = true;
-    plane.setPointerCapture(e.pointerId);
-    follow(e);
-  });
-  plane.addEventListener("pointermove", (e) => { if (held) follow(e); });
-  for (const end of ["pointerup", "pointercancel"]) {
-    plane.addEventListener(end, () => { held = false; });
-  }
-  plane.addEventListener("click", follow);
-  plane.addEventListener("keydown", (e) => {
-    const way = {
-      ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1],
-    }[e.key];
-    if (!way) return;
-    e.preventDefault();
-    const step = e.shiftKey ? 5 * STEP : STEP;
-    move(model.get("z1") + step * way[0], model.get("z2") + step * way[1]);
-  });
+  draggable(
+    plane,
+    () => [toX(model.get("z1")), toY(model.get("z2"))],
+    (x, y) => move(((x - MARGIN) / side() * 2 - 1) * limit, (1 - y / side() * 2) * limit),
+    (dx, dy) => move(model.get("z1") + STEP * dx, model.get("z2") + STEP * dy),
+  );
   return animate(model, el, ["z1", "z2"], draw);
 }
 export default { render };

@@ -5,7 +5,6 @@
 const REACH = 3; // the plane shows |θ| and |ψ| up to this
 const ARROWS = 13; // on a side
 const STEP = 0.1; // of an arrow key
-const GRIP = 26; // pixels around the start in which a finger takes hold of it
 const MARGIN = 22; // pixels for the numbers of the axes
 const EIGEN = 1.5; // the plane of eigenvalues shows real and imaginary parts up to this
 
@@ -275,42 +274,12 @@ function render({ model, el }) {
     return `Eigenvalues ${numbers}, the larger of size ${size.toFixed(4)}: near (0, 0) ${says}.`;
   }
 
-  // A mouse moves the start wherever it goes down. A finger has to take hold of it, so
-  // that a swipe elsewhere still scrolls the page; a tap moves it, too.
-  let held = false;
-  const at = (e) => {
-    const box = plane.getBoundingClientRect();
-    return [e.clientX - box.left, e.clientY - box.top];
-  };
-  const near = ([x, y]) =>
-    Math.hypot(x - toX(model.get("theta")), y - toY(model.get("psi"))) < GRIP;
-  const follow = (e) => {
-    const [x, y] = at(e);
-    move(((x - MARGIN) / side() * 2 - 1) * REACH, (1 - y / side() * 2) * REACH);
-  };
-  plane.addEventListener("touchstart", (e) => {
-    if (near(at(e.touches[0]))) e.preventDefault();
-  }, { passive: false });
-  plane.addEventListener("pointerdown", (e) => {
-    if (e.button || (e.pointerType === "touch" && !near(at(e)))) return;
-    held = true;
-    plane.setPointerCapture(e.pointerId);
-    follow(e);
-  });
-  plane.addEventListener("pointermove", (e) => { if (held) follow(e); });
-  for (const end of ["pointerup", "pointercancel"]) {
-    plane.addEventListener(end, () => { held = false; });
-  }
-  plane.addEventListener("click", follow);
-  plane.addEventListener("keydown", (e) => {
-    const way = {
-      ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1],
-    }[e.key];
-    if (!way) return;
-    e.preventDefault();
-    const step = e.shiftKey ? 5 * STEP : STEP;
-    move(model.get("theta") + step * way[0], model.get("psi") + step * way[1]);
-  });
+  draggable(
+    plane,
+    () => [toX(model.get("theta")), toY(model.get("psi"))],
+    (x, y) => move(((x - MARGIN) / side() * 2 - 1) * REACH, (1 - y / side() * 2) * REACH),
+    (dx, dy) => move(model.get("theta") + STEP * dx, model.get("psi") + STEP * dy),
+  );
   return animate(model, el, keys, draw);
 }
 export default { render };
