@@ -12,6 +12,7 @@ autoencoder      lesson 02: the autoencoder, PCA, denoising
 vae              lesson 03: the variational autoencoder
 gradients        lesson 05: gradients of averages over random draws
 gan              lesson 06: two players, their losses, and a small DCGAN
+gan_dynamics     lesson 07: the whirl of a small game, lost modes, and the fixes
 linear_gaussian  lesson 04: a model whose every answer is known exactly
 diffusion        lesson 08: noise schedules, the closed jump, the step back
 denoising        lesson 09: back from noise to data, and the bound
