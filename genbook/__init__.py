@@ -16,6 +16,7 @@ gan_dynamics     lesson 07: the whirl of a small game, lost modes, and the fixes
 linear_gaussian  lesson 04: a model whose every answer is known exactly
 diffusion        lesson 08: noise schedules, the closed jump, the step back
 denoising        lesson 09: back from noise to data, and the bound
+score            lesson 10: score matching, Langevin, SDE and ODE
 metrics          bits, distances, and the critic in whose features they are measured
 scoreboard       one line for each family, measured in the same way
 widgets          sliders that live in JupyterLab, in Colab and on the page
