@@ -40,7 +40,7 @@ def execute(path: Path) -> tuple[str, list[dict]]:
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,
-        timeout=300,
+        timeout=900,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
