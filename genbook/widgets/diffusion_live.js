@@ -267,12 +267,15 @@ function render({ model, el }) {
     model.save_changes();
   });
   const news = make("output", { className: "gb-news" });
+  const buttons = make("div", { className: "gb-buttons" }, train, run, again, clear, news);
+  // JupyterLab would take Enter to edit the cell.
+  buttons.setAttribute("data-lm-suppress-shortcuts", "true");
   const key = make("div", { className: "gb-key" });
   el.classList.add("gb-figure", "gb-diffusion-live");
   el.append(
     make("div", { className: "gb-pair" }, ...planes.map(({ name, canvas, said }) =>
       make("div", {}, make("div", { className: "gb-name", textContent: name }), canvas, said))),
-    key, make("div", { className: "gb-buttons" }, train, run, again, clear, news),
+    key, buttons,
     make("div", { className: "gb-pair" }, curve, schedule));
 
   // ---- The data, the network, the two walks ----

@@ -100,6 +100,8 @@ function render({ model, el }) {
     button("Step", () => { playing = false; step(); }),
     button(`Drop ${CROWD}`, () => crowd()),
     button("Clear", () => { points = []; tails = []; playing = false; }));
+  // JupyterLab would take Enter to edit the cell.
+  buttons.setAttribute("data-lm-suppress-shortcuts", "true");
   const said = make("output", { className: "gb-said" });
   el.classList.add("gb-figure", "gb-score-field");
   el.append(plane, make("div", { className: "gb-side" }, buttons, said));
