@@ -9,6 +9,7 @@ shapes in comments. Comments and line breaks are no part of a syntax tree anyway
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
 import genbook
@@ -16,6 +17,7 @@ import genbook
 NAME = r"genbook(?:\.\w+)+"
 HEADER = re.compile(rf"# same as ({NAME}(?:, {NAME})*)$")
 PACKAGE = Path(genbook.__file__).parent
+WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
 class _Bare(ast.NodeTransformer):
@@ -104,3 +106,17 @@ def differences(cell: str) -> list[str]:
                 f"--- package\n{bare(theirs)}"
             )
     return wrong
+
+
+def outdated(notebook: dict) -> list[str]:
+    """Return the widgets of a lesson that it stored with other code than ours."""
+    stored = notebook["metadata"].get("widgets", {}).get(WIDGETS, {"state": {}})
+    faults = []
+    for state in (model["state"] for model in stored["state"].values()):
+        if "_anywidget_id" not in state:
+            continue  # a slider or a box, which has no script of ours
+        module, _, name = state["_anywidget_id"].rpartition(".")
+        ours = getattr(import_module(module), name)
+        if (state["_esm"], state["_css"]) != (str(ours._esm), str(ours._css)):
+            faults.append(f"{state['_anywidget_id']}: run `make lessons`")
+    return faults

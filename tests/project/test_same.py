@@ -4,8 +4,9 @@ import ast
 
 import pytest
 
+from genbook.widgets import Quiz
 from tests.project.lessons import LESSONS, read, source
-from tests.project.same import bare, differences, in_package
+from tests.project.same import WIDGETS, bare, differences, in_package, outdated
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -65,3 +66,18 @@ def test_methods_and_nested_docstrings():
     third = other.replace("pass", "return 1")
     trees = [bare(ast.parse(code).body[0]) for code in (one, other, third)]
     assert trees[0] == trees[1] != trees[2]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_stored_widgets_are_the_package(path):
+    """A page runs the script that its lesson stored; `make lessons` renews it."""
+    assert outdated(read(path)) == []
+
+
+def test_an_outdated_script_is_noticed():
+    stored = {"_anywidget_id": "genbook.widgets.quiz.Quiz", "_esm": "old", "_css": ""}
+    state = {"state": {"a": {"state": stored}, "b": {"state": {"value": 1}}}}
+    notebook = {"metadata": {"widgets": {WIDGETS: state}}}
+    assert outdated(notebook) == ["genbook.widgets.quiz.Quiz: run `make lessons`"]
+    stored.update(_esm=str(Quiz._esm), _css=str(Quiz._css))
+    assert outdated(notebook) == []
