@@ -10,9 +10,9 @@ DDPM := denoising-diffusion-pytorch==2.3.4
 # The one place that pins torch is requirements.lock.
 TORCH := $(shell grep '^torch==' requirements.lock)
 PAGE := _build/html/index.html
-# Threads that wait should sleep: spinning, they take the core from those that work, and
-# on a busy machine small networks train twenty times slower.
-export OMP_WAIT_POLICY := passive
+# The networks are small: on an idle machine a second thread brings little, and on a busy
+# one it makes a step several times slower (CONTRIBUTING.md has the numbers).
+export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help book serve lab lessons test test-colab bench bench-peers format lock clean

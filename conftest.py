@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: see the Makefile
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: see the Makefile
 # Lessons that run here hold their line of the scoreboard to the stored one.
 os.environ["GENBOOK_SCOREBOARD"] = str(Path(__file__).parent / "book/scoreboard.json")
 
