@@ -30,6 +30,7 @@ def lesson_faults(notebook: dict, name: str) -> list[str]:
     return [
         *_opening_faults(cells, name),
         *_section_faults(cells),
+        *_summary_faults(cells),
         *_metadata_faults(notebook),
         *_count_faults(code),
         *(fault for i, cell in enumerate(cells) for fault in _output_faults(i, cell)),
@@ -56,6 +57,14 @@ def _section_faults(cells):
     known = [next((s for s in SECTIONS if f.startswith(s)), f) for f in found]
     if known != list(SECTIONS):
         yield f"sections: expected {', '.join(SECTIONS)}; got {', '.join(found)}"
+
+
+def _summary_faults(cells):
+    """Inside HTML neither mathematics nor Markdown is drawn."""
+    text = "\n".join(source(c) for c in cells if c["cell_type"] == "markdown")
+    for summary in re.findall(r"<summary>(.*?)</summary>", text, flags=re.DOTALL):
+        if re.search(r"[$`*]", summary):
+            yield f"a summary that is shown as it is typed: {summary}"
 
 
 def _metadata_faults(notebook):

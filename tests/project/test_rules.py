@@ -97,6 +97,9 @@ BREAKS = {
         source="\n".join(f"## {section}" for section in SECTIONS[::-1])
     ),
     "a section of its own": lambda nb: nb["cells"].append(markdown("## Appendix")),
+    "mathematics in a summary": lambda nb: nb["cells"].append(
+        markdown("<details><summary>Why $x$?</summary>\n\nSo.\n\n</details>")
+    ),
     "another kernel": lambda nb: nb["metadata"]["kernelspec"].update(name="mine"),
     "a version": lambda nb: nb["metadata"]["language_info"].update(version="3.12"),
     "timing": lambda nb: nb["cells"][3]["metadata"].update(execution={}),
