@@ -373,8 +373,9 @@ def main() -> None:
             "## Beside other packages\n",
             "`make bench-peers` measures this part, in an environment of its own.\n"
             "All see the same 1,437 digits in batches of "
-            f"{BATCH} on {torch.get_num_threads()} threads, take turns of {SLICE} "
-            "seconds, and have the same number of parameters within 5 %.\n"
+            f"{BATCH}, take turns of {SLICE} seconds, and have the same number of "
+            "parameters within 5 %.\n"
+            f"Threads of torch: {torch.get_num_threads()}.\n"
             "The Fréchet distance is that of the [scoreboard](scoreboard.md): "
             f"{GROUPS} times {SIZE} samples against the {SIZE} test digits; real "
             f"digits get {floor().frechet:.1f}.\n",

@@ -209,7 +209,7 @@ def unmoved(page: Page) -> tuple[int, list[str]]:
         kind = control.evaluate("(c) => c.type")
         # A slider at its end, or a list at its last entry, can only go back.
         at_end = control.evaluate(
-            "(c) => c.type === 'range' ? +c.value + +c.step > +c.max"
+            "(c) => c.type === 'range' ? +c.value + (+c.step || 1) > +c.max"
             " : c.selectedIndex === c.length - 1"
         )
         key = {
