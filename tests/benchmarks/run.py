@@ -6,6 +6,7 @@ Nothing here passes or fails: a time depends on the machine, which the page name
 """
 
 import gzip
+import os
 import platform
 import statistics
 import tempfile
@@ -156,7 +157,8 @@ def main() -> None:
         "# Benchmarks\n",
         "`make bench` measures the book and writes this page but for its last part.\n"
         "Times depend on the machine, so nothing here passes or fails a test.\n",
-        f"Measured on {date.today():%d %B %Y}, on {machine()}.\n"
+        f"Measured on {date.today():%d %B %Y}, on {machine()}; "
+        f"{os.getloadavg()[0]:.1f} other processes wanted to run when it began.\n"
         f"Python {platform.python_version()}, {versions}.\n",
         "## Training: `fit` against a loop by hand\n",
         "The same VAE, data, batches and seed; the two loops in turn.\n"

@@ -7,7 +7,7 @@ import torch
 from genbook import diffusion, widgets
 from genbook.widgets.noise_schedule import BETA_1, BETA_T, KINDS, STEPS
 from genbook.widgets.panel import script
-from tests.site.test_widgets_page import get, picture, show  # noqa: F401
+from tests.site.test_widgets_page import frame, get, picture, show  # noqa: F401
 from tests.widget_samples import PANELS
 
 NAMES = "linear, cosine, sigmoid, betaAt, snrAt, noised, short"
@@ -148,6 +148,7 @@ def test_the_clean_end_and_the_noisy_end(show):  # noqa: F811
         page.get_by_role("radio", name=kind).press("ArrowRight")
         assert picture(page, ".gb-digit") == clean
     page.get_by_role("slider", name="t / T").press("End")
+    frame(page)
     assert "β = 0.999" in said(page) and "· 10⁻⁷" in said(page)
 
 
