@@ -51,16 +51,7 @@ def test_phone(show, name):
     for canvas in page.locator("canvas").all():
         box = canvas.bounding_box()
         assert box["width"] > 50 and box["height"] > 24, canvas.get_attribute("class")
-    controls = (
-        ".gb-widget :is(button, select, input[type=range], canvas[tabindex], label)"
-    )
-    for control in page.locator(controls).all():
-        box = control.bounding_box()
-        if box is None or control.evaluate("(e) => e.className === 'gb-label'"):
-            continue
-        assert box["height"] >= 24 and box["width"] >= 24, control.evaluate(
-            "(e) => e.outerHTML"
-        )
+    pages.every_control_is_large(page)
 
 
 @pytest.mark.parametrize("name", FIGURES)

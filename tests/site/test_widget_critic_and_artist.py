@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 
 from genbook import mixture, widgets
-from genbook.widgets.panel import script
 from tests.site.test_widgets_page import frame, get, picture, put
 from tests.site.test_widgets_page import show as show_page
+from tests.site.visit import functions
 
 # The package gives the name to the function, so the module has to be asked for.
 module = importlib.import_module("genbook.widgets.critic_and_artist")
@@ -31,21 +31,9 @@ def arcs(n: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def call(browser):
     """Return a function that calls one of the widget's functions in the browser."""
-    page = browser.new_page()
     names = "apart, critic, spread, artist, logProb"
-    page.evaluate(
-        """async (source) => {
-          const blob = new Blob([source], {type: "text/javascript"});
-          globalThis.js = await import(URL.createObjectURL(blob));
-        }""",
-        script("figure.js", "critic_and_artist.js") + f"\nexport {{ {names} }};",
-    )
-
-    def evaluate(expression: str, **values: object) -> object:
-        return page.evaluate(f"({{ {', '.join(values)} }}) => {expression}", values)
-
-    yield evaluate
-    page.close()
+    with functions(browser, "figure.js", "critic_and_artist.js", names=names) as call:
+        yield call
 
 
 CASES = [(0.0, 1), (0.0, 6), (1.3, 2), (2.0, 4), (4.0, 3), (4.0, 5)]

@@ -8,8 +8,8 @@ import torch
 
 from genbook import gradients, widgets
 from genbook.widgets.gradient_noise import BASELINES, DRAWS
-from genbook.widgets.panel import script
 from tests.site.test_widgets_page import frame, get, picture, show  # noqa: F401
+from tests.site.visit import functions
 
 NAMES = "normals, baselineValue, estimates, spread, moments"
 SIGMAS = [0.1, 0.5, 1.0, 3.0]
@@ -18,21 +18,8 @@ SIGMAS = [0.1, 0.5, 1.0, 3.0]
 @pytest.fixture(scope="module")
 def call(browser):
     """Return a function that evaluates JavaScript with the widget's functions."""
-    page = browser.new_page()
-    page.evaluate(
-        """async (source) => {
-          const blob = new Blob([source], {type: "text/javascript"});
-          globalThis.js = await import(URL.createObjectURL(blob));
-        }""",
-        script("figure.js", "gradient_noise.js") + f"\nexport {{ {NAMES} }};",
-    )
-
-    def evaluate(expression: str, **values: object) -> object:
-        names = ", ".join(values)
-        return page.evaluate(f"({{ {names} }}) => {expression}", values)
-
-    yield evaluate
-    page.close()
+    with functions(browser, "figure.js", "gradient_noise.js", names=NAMES) as call:
+        yield call
 
 
 def f(z):

@@ -6,8 +6,8 @@ import torch
 
 from genbook import diffusion, widgets
 from genbook.widgets.noise_schedule import BETA_1, BETA_T, KINDS, STEPS
-from genbook.widgets.panel import script
 from tests.site.test_widgets_page import frame, get, picture, show  # noqa: F401
+from tests.site.visit import functions
 from tests.widget_samples import PANELS
 
 NAMES = "linear, cosine, sigmoid, betaAt, snrAt, noised, short"
@@ -17,21 +17,8 @@ NEAR = {"rtol": 1e-4, "atol": 1e-9}  # of a number as small as the last ᾱ as w
 @pytest.fixture(scope="module")
 def call(browser):
     """Return a function that evaluates JavaScript with the widget's functions."""
-    page = browser.new_page()
-    page.evaluate(
-        """async (source) => {
-          const blob = new Blob([source], {type: "text/javascript"});
-          globalThis.js = await import(URL.createObjectURL(blob));
-        }""",
-        script("figure.js", "noise_schedule.js") + f"\nexport {{ {NAMES} }};",
-    )
-
-    def evaluate(expression: str, **values: object) -> object:
-        names = ", ".join(values)
-        return page.evaluate(f"({{ {names} }}) => {expression}", values)
-
-    yield evaluate
-    page.close()
+    with functions(browser, "figure.js", "noise_schedule.js", names=NAMES) as call:
+        yield call
 
 
 def check(call, schedule, expected):

@@ -6,9 +6,9 @@ import torch
 
 from genbook import gan_dynamics as gd
 from genbook import widgets
-from genbook.widgets.panel import script
 from genbook.widgets.phase_portrait import CURES, GAMES, METHODS
 from tests.site.test_widgets_page import frame, get, picture, put, show  # noqa: F401
+from tests.site.visit import functions
 
 NAMES = "field, jacobian, next, trajectory, eigenvalues"
 FIELDS = [gd.minimax, gd.non_saturating, gd.wasserstein]
@@ -19,21 +19,8 @@ POINTS = [[1.0, 1.0], [-2.0, 0.5], [0.3, -1.7], [0.0, 0.4]]
 @pytest.fixture(scope="module")
 def call(browser):
     """Return a function that evaluates JavaScript with the widget's functions."""
-    page = browser.new_page()
-    page.evaluate(
-        """async (source) => {
-          const blob = new Blob([source], {type: "text/javascript"});
-          globalThis.js = await import(URL.createObjectURL(blob));
-        }""",
-        script("figure.js", "phase_portrait.js") + f"\nexport {{ {NAMES} }};",
-    )
-
-    def evaluate(expression: str, **values: object) -> object:
-        names = ", ".join(values)
-        return page.evaluate(f"({{ {names} }}) => {expression}", values)
-
-    yield evaluate
-    page.close()
+    with functions(browser, "figure.js", "phase_portrait.js", names=NAMES) as call:
+        yield call
 
 
 def in_python(game, cure, method, h, gamma):

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from genbook import data, widgets
-from genbook.widgets.panel import script
 from tests.site import test_widgets_page as pages
+from tests.site.visit import functions
 from tests.widget_samples import score_field
 
 show = pages.show  # the fixture that opens a page with widgets on it
@@ -23,21 +23,10 @@ SIGMAS = [0.0, 0.05, 0.5, 3.0]
 @pytest.fixture(scope="module")
 def call(browser):
     """Return a function that evaluates JavaScript with the widget's functions."""
-    page = browser.new_page()
-    page.evaluate(
-        """async (source) => {
-          const blob = new Blob([source], {type: "text/javascript"});
-          globalThis.js = await import(URL.createObjectURL(blob));
-        }""",
-        script("figure.js", "train.js", "score_field.js") + f"\nexport {{ {NAMES} }};",
-    )
-
-    def evaluate(body: str, **values: object) -> object:
-        names = ", ".join(values)
-        return page.evaluate(f"({{ {names} }}) => {body}", values)
-
-    yield evaluate
-    page.close()
+    with functions(
+        browser, "figure.js", "train.js", "score_field.js", names=NAMES
+    ) as call:
+        yield call
 
 
 def points(n=40, wide=3.0):

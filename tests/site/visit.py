@@ -3,12 +3,14 @@
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+
+from genbook.widgets.panel import script
 
 # What Chromium says about the speed of drawing without a graphics card, when plotly.js
 # draws in three dimensions. It is about the machine, and plotly.js is not ours.
@@ -155,6 +157,28 @@ def visit(
         if dead := page.evaluate(DRAWN):
             wrong.append(f"{dead} plotly figure(s) not drawn")
     yield page, wrong
+    page.close()
+
+
+@contextmanager
+def functions(browser: Browser, *files: str, names: str) -> Iterator[Callable]:
+    """Load a widget's JavaScript; give a function that evaluates with these names.
+
+    call("js.kl(mu, sigma)", mu=0, sigma=1) hands the values over and the result back.
+    """
+    page = browser.new_page()
+    page.evaluate(
+        """async (source) => {
+          const blob = new Blob([source], {type: "text/javascript"});
+          globalThis.js = await import(URL.createObjectURL(blob));
+        }""",
+        script(*files) + f"\nexport {{ {names} }};",
+    )
+
+    def call(body: str, **values: object) -> object:
+        return page.evaluate(f"({{ {', '.join(values)} }}) => {body}", values)
+
+    yield call
     page.close()
 
 
