@@ -5,8 +5,8 @@
 - ``Mixture``: a Gaussian mixture that knows its own density, score and posterior mean;
   ``mixture_1d``, ``ring`` and ``grid`` build the ones the lessons use.
 - ``moons``, ``spirals``, ``checkerboard``: 2-D shapes to draw from.
-- ``mnist`` and ``Images``, ``signed``, ``dequantize``, ``binarize``: real images of
-  28 by 28 pixels, from ``genbook.mnist``.
+- ``mnist``, ``fashion_mnist``, ``kmnist``: real images of 28 by 28 pixels, and
+  ``signed``, ``dequantize``, ``binarize``, all from ``genbook.mnist``.
 
 Everything is drawn on the CPU from the generator that is passed in; move it once.
 """
@@ -21,6 +21,8 @@ from torch import Tensor
 from genbook.mnist import Images as Images
 from genbook.mnist import binarize as binarize
 from genbook.mnist import dequantize as dequantize
+from genbook.mnist import fashion_mnist as fashion_mnist
+from genbook.mnist import kmnist as kmnist
 from genbook.mnist import mnist as mnist
 from genbook.mnist import signed as signed
 

@@ -154,13 +154,13 @@ def fit(
     """Train ``model`` as ``fit_steps`` does; return each term's history.
 
     The history maps a term's name to its value at each step, in nats per example.
-    ``progress`` draws a bar, and only where somebody watches: see ``_watched``.
+    ``progress`` draws a bar, and only where somebody watches: see ``watched``.
     """
     history: dict[str, list[float]] = {}
     run = fit_steps(
         model, stream, steps=steps, lr=lr, device=device, ema=ema, clip=clip, bf16=bf16
     )
-    hide = not (progress and _watched())
+    hide = not (progress and watched())
     # On stdout: JupyterLab keeps a red block for stderr even where it was wiped clean.
     bar = tqdm(run, total=steps, leave=False, disable=hide, file=sys.stdout)
     for step in bar:
@@ -171,7 +171,7 @@ def fit(
     return history
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """Say whether a person sees the output: a terminal, or a notebook with a front end.
 
     A notebook that runs unattended (nbclient, nbval) allows no input. A bar drawn there
