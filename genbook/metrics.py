@@ -45,18 +45,50 @@ def frechet(a: Tensor, b: Tensor) -> float:
     """
     a, b = _points(a=a, b=b)
     for name, x in (("a", a), ("b", b)):
-        if len(x) <= x.shape[1]:
-            raise ValueError(
-                f"{name}: expected more samples than features, so that a covariance "
-                f"can be estimated, got {len(x)} samples of {x.shape[1]} features"
-            )
-    root_a, root_b = _root(a), _root(b)
+        _enough(name, x)
+    means = (a.mean(0) - b.mean(0)).square().sum()
+    return _distance(means, _root(a), _root(b))
+
+
+def frechet_to(x: Tensor, mean: Tensor, cov: Tensor) -> float:
+    """Return the squared Fréchet distance of the Gaussian fitted to x from a given one.
+
+    As ``frechet``, where of the second set only its mean (D,) and covariance (D, D) are
+    known. Raises ``ValueError`` for other shapes, NaN or infinity, unless x (N, D) has
+    N > D, and for a matrix that is no covariance.
+    """
+    x, mean = _points(x=x, mean=mean[None])
+    _enough("x", x)
+    cov = cov.detach().cpu().double()
+    n = x.shape[1]
+    right = cov.shape == (n, n) and cov.isfinite().all() and torch.allclose(cov, cov.T)
+    if right:
+        values, axes = torch.linalg.eigh(cov)
+        right = bool(values[0] >= -1e-6 * values[-1])  # float32 rounds a zero to this
+    if not right:
+        raise ValueError(
+            f"cov: expected a covariance, a symmetric matrix {(n, n)} with no negative "
+            f"eigenvalue, got shape {tuple(cov.shape)}"
+        )
+    root = values.clamp(min=0).sqrt()[:, None] * axes.T  # rootᵀ root = cov
+    return _distance((x.mean(0) - mean[0]).square().sum(), _root(x), root)
+
+
+def _distance(means: Tensor, root_a: Tensor, root_b: Tensor) -> float:
+    """Add to ‖m_a - m_b‖² what the covariances say; a root R has RᵀR = C."""
     # C_a C_b has the eigenvalues of M Mᵀ with M = root_a root_bᵀ, so the trace of its
     # root is the sum of M's singular values: no root of a matrix need be taken.
     cross = torch.linalg.svdvals(root_a @ root_b.T).sum()
-    means = (a.mean(0) - b.mean(0)).square().sum()
     distance = means + root_a.square().sum() + root_b.square().sum() - 2 * cross
     return max(0.0, float(distance))  # equal sets may round to -1e-15
+
+
+def _enough(name: str, x: Tensor) -> None:
+    if len(x) <= x.shape[1]:
+        raise ValueError(
+            f"{name}: expected more samples than features, so that a covariance "
+            f"can be estimated, got {len(x)} samples of {x.shape[1]} features"
+        )
 
 
 def _root(x: Tensor) -> Tensor:

@@ -27,7 +27,10 @@ STEPS, SIZE = 1500, 128
 
 
 def jitter(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (B, 1, 8, 8), each a little turned, sheared, scaled and shifted."""
+    """Return images (B, 1, S, S), each a little turned, sheared, scaled and shifted.
+
+    The shift is at most a sixteenth of the width: half a pixel of 8.
+    """
 
     def random(limit):  # (B,), uniform in ±limit
         return limit * (2 * torch.rand(len(x), generator=generator) - 1)
@@ -35,9 +38,9 @@ def jitter(x: Tensor, generator: torch.Generator) -> Tensor:
     angle, shear = random(math.radians(9)), random(0.1)
     wide, high = 1 + random(0.1), 1 + random(0.1)
     cos, sin = angle.cos(), angle.sin()
-    pixel = 2 / x.shape[-1]  # the grid runs from -1 to 1
-    right = torch.stack([wide * cos, shear - sin, random(pixel / 2)], -1)
-    down = torch.stack([sin, high * cos, random(pixel / 2)], -1)
+    shift = 2 / 16  # the grid runs from -1 to 1
+    right = torch.stack([wide * cos, shear - sin, random(shift)], -1)
+    down = torch.stack([sin, high * cos, random(shift)], -1)
     grid = F.affine_grid(torch.stack([right, down], 1), x.shape, align_corners=False)
     return F.grid_sample(x, grid, align_corners=False)
 

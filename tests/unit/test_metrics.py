@@ -95,6 +95,31 @@ def test_frechet_takes_single_precision_and_computes_in_double():
     assert metrics.frechet(a, b) == pytest.approx(exact, rel=1e-9)
 
 
+@given(seeds, st.integers(1, 6))
+def test_frechet_to_moments_is_that_to_the_points_they_are_of(seed, dims):
+    a = draw(seed, 30, dims) @ draw(seed + 1, dims, dims) + draw(seed + 2, dims)
+    b = draw(seed + 3, 40, dims) @ draw(seed + 4, dims, dims)
+    to = metrics.frechet_to(a, b.mean(0), torch.cov(b.T).reshape(dims, dims))
+    assert to == pytest.approx(metrics.frechet(a, b), abs=1e-8)
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 3), seeds)
+def test_frechet_to_a_round_normal(shift, sigma, seed):
+    """Then it is D shift² + Σ (σ_a - sigma)² over the axes of a."""
+    s_a = draw(seed, 4).abs() + 0.1
+    a = white(seed + 1, 20, 4) * s_a @ rotation(seed, 4)
+    mean, cov = torch.full((4,), shift), sigma**2 * torch.eye(4)
+    oracle = 4 * shift**2 + float((s_a - sigma).square().sum())
+    assert metrics.frechet_to(a, mean, cov) == pytest.approx(oracle, abs=1e-9)
+
+
+def test_frechet_to_takes_a_covariance_that_is_flat_somewhere():
+    a = draw(0, 50, 8) * torch.tensor([1.0] * 6 + [0.0] * 2)
+    assert 0 <= metrics.frechet_to(a, a.mean(0), torch.cov(a.T)) < 1e-12
+    single = metrics.frechet_to(a, a.mean(0).float(), torch.cov(a.T.float()))
+    assert 0 <= single < 1e-5
+
+
 # --------------------------------------------------------------- precision and recall
 
 
@@ -190,6 +215,28 @@ def test_features_of_the_digits_have_a_full_covariance():
         (
             lambda: metrics.frechet(draw(0, 9, 2), draw(1, 9, 2).log()),
             r"b: \d of 9 points hold NaN or inf",
+        ),
+        (
+            lambda: metrics.frechet_to(draw(0, 3, 3), draw(1, 3), torch.eye(3)),
+            r"x: expected more samples than features, .* 3 samples of 3 features",
+        ),
+        (
+            lambda: metrics.frechet_to(draw(0, 9, 3), draw(1, 2), torch.eye(3)),
+            r"x and mean: expected points .* got \(9, 3\) and \(1, 2\)",
+        ),
+        (
+            lambda: metrics.frechet_to(draw(0, 9, 3), draw(1, 3), torch.eye(2)),
+            r"cov: expected a covariance, .* \(3, 3\) .*, got shape \(2, 2\)",
+        ),
+        (
+            lambda: metrics.frechet_to(draw(0, 9, 3), draw(1, 3), -torch.eye(3)),
+            r"cov: expected a covariance, .* no negative eigenvalue",
+        ),
+        (
+            lambda: metrics.frechet_to(
+                draw(0, 9, 3), draw(1, 3), draw(2, 3, 3).triu(1) + torch.eye(3)
+            ),
+            r"cov: expected a covariance, a symmetric matrix",
         ),
         (
             lambda: metrics.precision_recall(draw(0, 9, 2) / 0, draw(1, 9, 2), k=1),
