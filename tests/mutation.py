@@ -30,6 +30,7 @@ MODULES = (
     "diffusion",
     "gan_dynamics",
     "gradients",
+    "int8",
     "linear_gaussian",
     "metrics",
     "mixture",
@@ -1312,6 +1313,14 @@ MUTANTS = [
         "return self.conv_out(F.silu(h))",
     ),
     Mutant("attention: keys for values", "nets", "q, k, v = heads", "q, v, k = heads"),
+    # ---- int8: rounding
+    Mutant("int8: a step too coarse", "int8", ".amax(1) / LEVELS", ".amax(1) / 64"),
+    Mutant("int8: a step too fine", "int8", ".amax(1) / LEVELS", ".amax(1) / 160"),
+    Mutant("int8: sign of the extremes", "int8", "w.abs().amax(1)", "w.amax(1)"),
+    Mutant("int8: cut for rounded", "int8", ".round().clamp", ".trunc().clamp"),
+    Mutant("int8: one scale for all", "int8", "(scale > 0, scale,", "(scale > 0, scale.amax(),"),
+    Mutant("int8: scale of a channel of zeros", "int8", "scale > 0, scale, 1.0", "scale > 0, scale, scale"),
+    Mutant("int8: scale along the inputs", "int8", "reshape(-1, *[1] * (q.ndim - 1))", "reshape(*[1] * (q.ndim - 1), -1)"),
 ]
 
 
