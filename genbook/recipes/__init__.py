@@ -1,0 +1,16 @@
+"""Recipes: short functions that say what is trained on 28×28 images, and how.
+
+A recipe takes no argument and returns a ``Recipe``. It stands in the file of its
+family and in the list ``RECIPES`` below; ``python -m genbook train NAME`` follows it.
+"""
+
+from collections.abc import Callable
+
+from genbook.recipes import latent
+from genbook.recipes.recipe import Player, Recipe, Terms, adam, cosine
+
+__all__ = ["RECIPES", "Player", "Recipe", "Terms", "adam", "cosine"]
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe for recipe in (latent.vae,)
+}
