@@ -1318,9 +1318,24 @@ MUTANTS = [
     Mutant("int8: a step too fine", "int8", ".amax(1) / LEVELS", ".amax(1) / 160"),
     Mutant("int8: sign of the extremes", "int8", "w.abs().amax(1)", "w.amax(1)"),
     Mutant("int8: cut for rounded", "int8", ".round().clamp", ".trunc().clamp"),
-    Mutant("int8: one scale for all", "int8", "(scale > 0, scale,", "(scale > 0, scale.amax(),"),
-    Mutant("int8: scale of a channel of zeros", "int8", "scale > 0, scale, 1.0", "scale > 0, scale, scale"),
-    Mutant("int8: scale along the inputs", "int8", "reshape(-1, *[1] * (q.ndim - 1))", "reshape(*[1] * (q.ndim - 1), -1)"),
+    Mutant(
+        "int8: one scale for all",
+        "int8",
+        "(scale > 0, scale,",
+        "(scale > 0, scale.amax(),",
+    ),
+    Mutant(
+        "int8: scale of a channel of zeros",
+        "int8",
+        "scale > 0, scale, 1.0",
+        "scale > 0, scale, scale",
+    ),
+    Mutant(
+        "int8: scale along the inputs",
+        "int8",
+        "reshape(-1, *[1] * (q.ndim - 1))",
+        "reshape(*[1] * (q.ndim - 1), -1)",
+    ),
 ]
 
 
