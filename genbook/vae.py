@@ -59,13 +59,7 @@ class Binomial:
 
         Raises ``ValueError`` if a pixel is not a whole number in 0…total.
         """
-        low, high = x.aminmax()
-        if not (low >= 0 and high <= self.total and (x == x.round()).all()):
-            whole = "" if (x == x.round()).all() else ", some not whole"
-            raise ValueError(
-                f"pixels: expected whole counts in 0 … {self.total}, "
-                f"got {low:g} … {high:g}{whole}"
-            )
+        self._check(x)
         n = torch.tensor(float(self.total), dtype=x.dtype, device=x.device)
         log_choose = torch.lgamma(n + 1) - torch.lgamma(x + 1) - torch.lgamma(n - x + 1)
         # log p = logit - softplus(logit) and log(1 - p) = -softplus(logit), so no
@@ -87,12 +81,30 @@ class Binomial:
         """Return pixels in [-1, 1], as the encoder likes them."""
         return 2 * x / self.total - 1
 
+    def _check(self, x: Tensor) -> None:
+        low, high = x.aminmax()
+        if not (low >= 0 and high <= self.total and (x == x.round()).all()):
+            whole = "" if (x == x.round()).all() else ", some not whole"
+            raise ValueError(
+                f"pixels: expected whole counts in 0 … {self.total}, "
+                f"got {low:g} … {high:g}{whole}"
+            )
+
 
 class Bernoulli(Binomial):
     """p(x|z) for pixels that are 0 or 1: the Binomial with a single trial."""
 
     def __init__(self) -> None:
         super().__init__(total=1)
+
+    def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
+        """Return log p(x|z) per pixel, in nats, in the shape of ``logits``.
+
+        As the Binomial's, whose coefficient is 1 here: leaving it out makes a step of
+        training faster by a fifth. Raises ``ValueError`` if a pixel is not 0 or 1.
+        """
+        self._check(x)
+        return x * logits - F.softplus(logits)
 
 
 class Gaussian:
@@ -235,7 +247,7 @@ class VAE(nn.Module):
         infinity, and for an encoder that does not return 2K numbers an image.
         """
         self._check(x)
-        out = self.encoder(self.likelihood.scale(x))
+        out = self.encoder(self.likelihood.scale(x)).to(x.dtype)  # not in bfloat16
         if out.shape != (len(x), 2 * self.latent):
             raise ValueError(
                 f"encoder: expected mu and logvar, shape {(len(x), 2 * self.latent)}, "
@@ -257,7 +269,8 @@ class VAE(nn.Module):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z) in nats: x (B, …) and z (…, B, K) give (…, B)."""
         self._check(x)
-        log_prob = self.likelihood.log_prob(x, self.decoder(z))  # (…, B, *shape)
+        out = self.decoder(z).to(x.dtype)  # (…, B, *shape)
+        log_prob = self.likelihood.log_prob(x, out)
         return log_prob.flatten(z.dim() - 1).sum(-1)
 
     def loss(
@@ -307,7 +320,12 @@ class VAE(nn.Module):
         return _randn((*size, self.latent), weight, generator)
 
     def _check(self, x: Tensor) -> None:
-        if x.shape[1:] != self.shape or len(x) == 0 or not x.isfinite().all():
+        # NaN and infinity show in the extremes, which are cheap to have
+        if (
+            x.shape[1:] != self.shape
+            or len(x) == 0
+            or not all(extreme.isfinite() for extreme in x.aminmax())
+        ):
             raise ValueError(
                 f"x: expected finite images of shape {self.shape}, one or more, "
                 f"got {describe(x)}"
