@@ -177,6 +177,43 @@ def ddim(
         yield x_t
 
 
+@torch.no_grad()
+def multistep(
+    eps_model: Net,
+    alpha_bar: Tensor,
+    x_T: Tensor,
+    *,
+    times: Sequence[int] | None = None,
+) -> Iterator[Tensor]:
+    """Yield x after each step of DPM-Solver++(2M) from x_T; the last is the sample.
+
+    ``ddim`` without noise takes x0_hat to stay as it is on the way from t to s. Here
+    the last two guesses are drawn on in a straight line over lambda = log √(ᾱ / (1-ᾱ)),
+    to half of the way:
+
+        x0_hat + (x0_hat - x0_before) (lambda_s - lambda_t) / 2 (lambda_t - lambda_r),
+
+    r the time before t. So half as long a step leaves a quarter of the error, not half,
+    for the same one call of the network each. Lu et al. 2022 (DPM-Solver++), algorithm
+    2, of which the first and the last step are ``ddim``'s. ``times`` as in ``ddpm``,
+    and what is raised.
+    """
+    times = visits(times, alpha_bar)
+    log_snr = alpha_bar.double().logit()  # 2 lambda
+    x_t, r, x0_before = x_T, None, None
+    for now, s in zip(times, [*times[1:], 0], strict=True):
+        t = torch.full((len(x_t),), now, device=x_t.device)
+        x0_hat = guess = x0_from_eps(x_t, eps_model(x_t, t), t, alpha_bar)
+        if r is not None and s > 0:
+            ahead = float((log_snr[s] - log_snr[now]) / (log_snr[now] - log_snr[r]))
+            guess = x0_hat + 0.5 * ahead * (x0_hat - x0_before)
+        ab_t, ab_s = alpha_bar[now], alpha_bar[s]
+        kept = float(((1 - ab_s) / (1 - ab_t)).sqrt())  # the share of the noise
+        x_t = kept * x_t + (float(ab_s.sqrt()) - kept * float(ab_t.sqrt())) * guess
+        r, x0_before = now, x0_hat
+        yield x_t
+
+
 def level_log_prob(x: Tensor, mean: Tensor, sigma: Tensor, *, levels: int) -> Tensor:
     """Return log P(x) in nats, per pixel, of a Gaussian gathered into levels.
 
@@ -230,6 +267,30 @@ def bound(
     return torch.stack([*terms, nats.flatten(1).sum(1)])
 
 
+def even_times(x0: Tensor, T: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return a time for each example of x0 (B, …), spread evenly over 1 … T, (B,).
+
+    Each of them is uniform, and together they make a loss less noisy (Kingma et al.
+    2021, appendix I).
+    """
+    u = torch.rand(1, generator=generator, device=x0.device)
+    even = torch.arange(len(x0), device=x0.device) / len(x0)
+    return 1 + ((u + even) % 1 * T).long()
+
+
+def simple(model: "Diffusion", x0: Tensor, t: Tensor, eps: Tensor) -> dict[str, Tensor]:
+    """Return the simple loss at times t (B,) and noise eps, for examples x0 (B, …).
+
+    The squared error of the network's answer, summed over an example. It has no unit
+    and bounds nothing; what it leaves out of the bound are the weights of the times.
+    Ho et al. 2020, eq. 14.
+    """
+    x_t = q_sample(x0, t, eps, model.alpha_bar)
+    target = model.predict.target(x0, eps, t, model.alpha_bar)
+    error = (model.net(x_t, t) - target) ** 2
+    return {"loss": error.flatten(1).sum(1).mean()}
+
+
 class Diffusion(nn.Module):
     """A diffusion model: a network that is shown x_t and t, and a schedule.
 
@@ -263,21 +324,13 @@ class Diffusion(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the simple loss: the squared error, summed over an example.
 
-        It has no unit and bounds nothing; what it leaves out of the bound are the
-        weights of the times. The times of a batch are spread evenly over 1 … T, each
-        of them uniform (Kingma et al. 2021, appendix I), which makes it less noisy.
-        Ho et al. 2020, eq. 14. Raises ``ValueError`` for examples of another shape, for
-        none at all, and for NaN or infinity.
+        ``simple`` at noise and ``even_times`` that are drawn here. Raises
+        ``ValueError`` for examples of another shape, for none at all, and for NaN or
+        infinity.
         """
         self._check(x0)
-        u = torch.rand(1, generator=generator, device=x0.device)
-        even = torch.arange(len(x0), device=x0.device) / len(x0)
-        t = 1 + ((u + even) % 1 * self.T).long()
-        eps = noise_like(x0, generator)
-        x_t = q_sample(x0, t, eps, self.alpha_bar)
-        target = self.predict.target(x0, eps, t, self.alpha_bar)
-        error = (self.net(x_t, t) - target) ** 2
-        return {"loss": error.flatten(1).sum(1).mean()}
+        t = even_times(x0, self.T, generator)
+        return simple(self, x0, t, noise_like(x0, generator))
 
     def elbo(
         self, x0: Tensor, *, levels: int, generator: torch.Generator | None = None

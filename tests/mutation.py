@@ -34,6 +34,7 @@ MODULES = (
     "linear_gaussian",
     "metrics",
     "mixture",
+    "mnist",
     "nets",
     "score",
     "scoreboard",
@@ -1266,8 +1267,8 @@ MUTANTS = [
     Mutant(
         "simple loss: times from 0",
         "denoising",
-        "t = 1 + ((u + even)",
-        "t = ((u + even)",
+        "return 1 + ((u + even)",
+        "return ((u + even)",
     ),
     Mutant(
         "simple loss: one time a batch",
@@ -1284,14 +1285,33 @@ MUTANTS = [
     Mutant(
         "simple loss: data for noise",
         "denoising",
-        "self.predict.target(x0, eps, t",
-        "self.predict.target(eps, x0, t",
+        "model.predict.target(x0, eps, t",
+        "model.predict.target(eps, x0, t",
     ),
     Mutant(
         "diffusion model: half the noise to start",
         "denoising",
         "for state in self.chain(x, times",
         "for state in self.chain(x / 2, times",
+    ),
+    Mutant("multistep: half of half", "denoising", "+ 0.5 * ahead", "+ 0.25 * ahead"),
+    Mutant(
+        "multistep: back along the line",
+        "denoising",
+        "ahead * (x0_hat - x0_before)",
+        "ahead * (x0_before - x0_hat)",
+    ),
+    Mutant(
+        "multistep: ᾱ for its logit",
+        "denoising",
+        "alpha_bar.double().logit()",
+        "alpha_bar.double()",
+    ),
+    Mutant(
+        "multistep: always the first guess",
+        "denoising",
+        "r, x0_before = now, x0_hat",
+        "r, x0_before = r or now, x0_hat if x0_before is None else x0_before",
     ),
     # ---- nets: what is told the time
     Mutant(
@@ -1336,6 +1356,74 @@ MUTANTS = [
         "reshape(-1, *[1] * (q.ndim - 1))",
         "reshape(*[1] * (q.ndim - 1), -1)",
     ),
+    # ---- mnist: files, mirrors, bytes
+    Mutant(
+        "idx: any number of axes", "mnist", "magic not in (b", "magic[:3] not in (b"
+    ),
+    Mutant("idx: length unasked", "mnist", "if len(content) != expected", "if False"),
+    Mutant("idx: too long is well", "mnist", "(content) != exp", "(content) < exp"),
+    Mutant(
+        "idx: little-endian", "mnist", '[i : i + 4], "big")', '[i : i + 4], "little")'
+    ),
+    Mutant("idx: head among the pixels", "mnist", "head = 4 + 4 *", "head = 8 + 4 *"),
+    Mutant("images: shape unasked", "mnist", "if tuple(x.shape) != S", "if S"),
+    Mutant("digest: unasked", "mnist", "if got != expected:", "if not got:"),
+    Mutant(
+        "digest: of the gzip alone",
+        "mnist",
+        "(content, name) if name in source.digests",
+        "(data, name) if name in source.digests",
+    ),
+    Mutant(
+        "images: training and test swapped",
+        "mnist",
+        "x_train, y_train, x_test, y_test = (",
+        "x_test, y_test, x_train, y_train = (",
+    ),
+    Mutant("images: labels as bytes", "mnist", "y_train.long()", "y_train"),
+    Mutant("data: no way home", "mnist", "root.expanduser().", "root."),
+    Mutant("data: packed files alone", "mnist", "in (folder / name, ", "in ("),
+    Mutant("cache: never kept", "mnist", "        _keep(data, path)\n", ""),
+    Mutant("cache: never asked", "mnist", ", path.read_bytes())\n    ", ', b"")\n    '),
+    Mutant(
+        "cache: kept before it is checked",
+        "mnist",
+        "            x = _checked(source, name, data)",
+        "            _keep(data, path)\n            x = _checked(source, name, data)",
+    ),
+    Mutant(
+        "cache: written in place",
+        "mnist",
+        "        os.replace(part, path)",
+        "        path.write_bytes(data)",
+    ),
+    Mutant("cache: a part left", "mnist", "if part is not None", "if part is True"),
+    Mutant(
+        "cache: read-only is fatal", "mnist", "except OSError as", "except KeyError as"
+    ),
+    Mutant(
+        "mirrors: the first alone",
+        "mnist",
+        "in source.mirrors:",
+        "in source.mirrors[:1]:",
+    ),
+    Mutant(
+        "mirrors: a wrong file is fatal",
+        "mnist",
+        "(requests.RequestException, ValueError)",
+        "(requests.RequestException,)",
+    ),
+    Mutant(
+        "bar: for nobody", "mnist", "disable=not training.", "disable=None is training."
+    ),
+    Mutant("signed: of 256", "mnist", "/ 127.5 - 1", "/ 128 - 1"),
+    Mutant("dequantized: bin of 255", "mnist", "(x + u) / 256", "(x + u) / 255"),
+    Mutant("dequantized: half a bin", "mnist", "(x + u) / 256", "(x + u / 2) / 256"),
+    Mutant("dequantized: rounds up", "mnist", "(u * 2**16).floor()", "(u * 2**16)"),
+    Mutant("dequantized: one draw", "mnist", "(u * 2**16)", "(u[:1] * 2**16)"),
+    Mutant("binarized: the other way", "mnist", "u < x.float()", "u > x.float()"),
+    Mutant("binarized: of 256", "mnist", "x.float() / 255", "x.float() / 256"),
+    Mutant("binarized: by a threshold", "mnist", "(u < x", "(0.5 < x"),
 ]
 
 

@@ -356,6 +356,53 @@ def test_the_bound_is_above_the_truth_and_more_steps_tighten_it(seeded):
     assert gaps[-1] < 0.1, gaps
 
 
+def test_half_as_long_steps_leave_a_quarter_of_the_error():
+    """On the way to t = 100, for a Gaussian, where the ODE's path is known."""
+    alpha_bar = diffusion.cosine(1000)
+    mu, sigma = torch.tensor(0.3), torch.tensor(0.5)
+    model = exact(mu, sigma, alpha_bar)
+
+    def true(time, u):  # each path keeps its distance u from the mean, in units of σ_t
+        ab = alpha_bar[time]
+        return ab.sqrt() * mu + (ab * sigma**2 + 1 - ab).sqrt() * u
+
+    u = draw(3, 5, 1)
+    errors = {denoising.ddim: [], denoising.multistep: []}
+    for n in (33, 65, 129):
+        times = torch.linspace(900, 100, n).round().long().tolist()
+        for sampler, found in errors.items():
+            *_, x, _ = sampler(model, alpha_bar, true(900, u), times=times)
+            found.append(float((x - true(100, u)).abs().max()))
+    first, second = errors.values()
+    assert all(1.8 < a / b < 2.2 for a, b in itertools.pairwise(first)), first
+    assert all(3.3 < a / b < 4.7 for a, b in itertools.pairwise(second)), second
+    assert second[0] < first[0] / 10
+
+
+def test_two_steps_of_multistep_are_those_of_ddim():
+    x_T, times = draw(4, 7, 2), [30, 12]
+    assert torch.allclose(
+        torch.stack(list(denoising.multistep(wavy, AB, x_T, times=times))),
+        torch.stack(list(denoising.ddim(wavy, AB, x_T, times=times))),
+    )
+
+
+def test_a_third_guess_is_on_the_line_through_two():
+    """The one step of 2M that is new, from its formula in lambda."""
+    x_T, (r, t, s) = draw(4, 7, 2), (30, 20, 8)
+    lam = 0.5 * (AB / (1 - AB)).log()
+    first, second, _ = denoising.multistep(wavy, AB, x_T, times=[r, t, s])
+    before, now = (
+        denoising.x0_from_eps(x, wavy(x, at), at, AB)
+        for x, at in ((x_T, torch.full((7,), r)), (first, torch.full((7,), t)))
+    )
+    h, ratio = lam[s] - lam[t], (lam[t] - lam[r]) / (lam[s] - lam[t])
+    guess = (1 + 1 / (2 * ratio)) * now - before / (2 * ratio)
+    kept = ((1 - AB[s]) / (1 - AB[t])).sqrt()
+    expected = kept * first - AB[s].sqrt() * torch.expm1(-h) * guess
+    assert torch.allclose(second, expected)
+
+
 # ---- The model -----------------------------------------------------------------------
 
 
@@ -424,6 +471,14 @@ def test_the_loss_is_the_squared_error_of_the_target(seeded):
         assert abs(eps.mean()) < 0.4 and 0.8 < eps.std() < 1.2
 
 
+def test_the_loss_at_given_noise_is_the_one_with_the_same_draw(model, x0, seeded):
+    loss = model.loss(x0, generator=seeded())["loss"]
+    generator = seeded()
+    t = denoising.even_times(x0, model.T, generator)
+    eps = denoising.noise_like(x0, generator)
+    assert torch.equal(denoising.simple(model, x0, t, eps)["loss"], loss)
+
+
 def test_times_are_uniform_and_spread_over_each_batch(seeded):
     spy, generator = Spy(), seeded()
     model = denoising.Diffusion(spy, AB, (1,))
@@ -484,6 +539,10 @@ def test_gradients_reach_every_parameter(model, x0):
         (
             lambda: list(denoising.ddpm(wavy, AB, torch.zeros(1, 1), times=[])),
             r"times: expected to fall within 40 … 1, got \[\]",
+        ),
+        (
+            lambda: list(denoising.multistep(wavy, AB, torch.zeros(1, 1), times=[0])),
+            r"times: expected to fall within 40 … 1, got \[0\]",
         ),
         (
             lambda: list(denoising.ddim(wavy, AB, torch.zeros(1, 1), eta=1.5)),
