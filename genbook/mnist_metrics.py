@@ -2,12 +2,9 @@
 
 The critic is a second small classifier, and the statistics of the test images in its
 features ship with the package: so a Fréchet distance from MNIST needs no data.
-``frechet``, ``nll`` and ``error`` return a ``Metric``: a number with its interval, what
-it means, and a small version of itself that the tests can measure again.
 """
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +16,6 @@ from genbook import metrics
 
 WEIGHTS = Path(__file__).parent / "weights/mnist_classifier.safetensors"
 STATISTICS = Path(__file__).parent / "weights/mnist_statistics.safetensors"
-
-Draw = Callable[..., Tensor]  # draw(n, generator=…) -> ink (n, 1, 28, 28) in 0…1
 
 
 class MnistClassifier(nn.Module):

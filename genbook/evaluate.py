@@ -1,0 +1,220 @@
+"""How good is a model of MNIST? Each answer with its interval and its meaning.
+
+``frechet`` asks what its samples look like, ``nll`` what it makes of a new image,
+``error`` how well it copies one; ``everything`` asks what a model can answer. Each
+returns a ``Metric``, which holds a second, smaller measurement of the same kind: quick
+enough to be repeated wherever the model is tested.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from genbook import metrics, mnist_metrics
+from genbook.autoencoder import Autoencoder
+from genbook.mnist import binarize
+from genbook.recipes import Recipe
+from genbook.vae import VAE, Bernoulli
+
+SAMPLES = 5000  # importance samples of each image
+Draw = Callable[..., Tensor]  # draw(n, generator=…) -> ink (n, 1, 28, 28) in 0…1
+
+
+class Small(NamedTuple):
+    """A metric on n images only: its value, and where it lies with other noise."""
+
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+class Metric(NamedTuple):
+    """A measured number: what it is called, its interval, on how many images n.
+
+    ``meaning`` says how the number and its interval were measured; ``small`` is the
+    same on fewer images.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    meaning: str
+    small: Small
+
+
+def everything(recipe: Recipe, images: Tensor, *, n: int = 10_000) -> list[Metric]:
+    """Measure all that a recipe's model can answer, on n samples and n images.
+
+    ``images`` are the test images (N, 1, 28, 28), uint8. The model is as it is:
+    trained, and in eval mode.
+    """
+    draw, model = drawer(recipe), recipe.model
+    start = time.perf_counter()
+    draw(20, generator=_seed(0))
+    slow = time.perf_counter() - start > 0.1  # the small one should take seconds
+    found = [frechet(draw, n=n, size=200 if slow else 1000)]
+    if isinstance(model, VAE) and isinstance(model.likelihood, Bernoulli):
+        found.append(nll(model, images, n=n))
+    if isinstance(model, Autoencoder):
+        found.append(error(recipe, images[:n]))
+    return found
+
+
+def drawer(recipe: Recipe) -> Draw:
+    """Return ``draw(n, generator=…)`` -> ink (n, 1, 28, 28), by the recipe's model."""
+
+    def draw(n: int, *, generator: torch.Generator) -> Tensor:
+        with torch.no_grad():
+            return recipe.sample(recipe.model, n, generator)
+
+    return draw
+
+
+def calls(recipe: Recipe) -> int:
+    """Return how often the model's network is called to draw a sample."""
+    counts: Counter[nn.Module] = Counter()
+    modules = [recipe.model, *recipe.model.children()]
+    hooks = [
+        module.register_forward_pre_hook(lambda module, _: counts.update([module]))
+        for module in modules
+    ]
+    drawer(recipe)(1, generator=_seed(0))
+    for hook in hooks:
+        hook.remove()
+    # A model that is a network itself calls its parts as often as it likes.
+    return counts[recipe.model] or max(counts.values())
+
+
+def frechet(draw: Draw, *, n: int = 10_000, size: int = 500) -> Metric:
+    """Measure the Fréchet distance of n samples from the 10,000 test images.
+
+    They are drawn in groups of ``size``, each of which has a distance of its own; the
+    spread of those says how far chance moves the whole. Raises ``ValueError`` unless
+    n is ``size`` times at least 4, and size > 64.
+    """
+    if n % size or n < 4 * size:
+        raise ValueError(f"n: expected a multiple of {size}, four or more, got {n}")
+    generator = _seed(0)
+    groups = [
+        mnist_metrics.features(draw(size, generator=generator))
+        for _ in range(n // size)
+    ]
+    mean, cov, _ = mnist_metrics.statistics()
+    value = metrics.frechet_to(torch.cat(groups), mean, cov)
+    each = torch.tensor([metrics.frechet_to(group, mean, cov) for group in groups])
+    half = 2 * float(each.std()) / math.sqrt(len(groups))
+    middle, spread = float(each.mean()), 4 * float(each.std())
+    return Metric(
+        "Fréchet distance",
+        value,
+        max(0.0, value - half),
+        value + half,
+        n,
+        f"squared Fréchet distance of {n:,} samples from the 10,000 test images in the "
+        f"64 features of the book's MNIST classifier; ± two standard errors, from "
+        f"{len(groups)} groups of {size} samples",
+        Small(size, middle, middle - spread, middle + spread),
+    )
+
+
+def frechet_again(draw: Draw, small: Small, *, seed: int = 1) -> float:
+    """Measure the Fréchet distance of ``small.n`` new samples."""
+    return mnist_metrics.distance(draw(small.n, generator=_seed(seed)))
+
+
+def nll(model: VAE, images: Tensor, *, n: int = 10_000, few: int = 50) -> Metric:
+    """Measure -log p(x) on n of the images (N, 1, 28, 28), uint8, binarised, in nats.
+
+    Each is drawn black or white once, then bounded from above by 5,000 importance
+    samples (Burda et al. 2016). ``few`` are measured again, with new draws of both, for
+    the interval. Raises ``ValueError`` unless 2 ≤ few ≤ n ≤ N.
+    """
+    if not 2 <= few <= n <= len(images):
+        raise ValueError(
+            f"expected 2 ≤ few ≤ n ≤ {len(images)}, got few={few} and n={n}"
+        )
+    x = binarize(images, generator=_seed(0))[_spread(len(images), n)]
+    each, some = iwae(model, x, k=SAMPLES, generator=_seed(0)), _spread(n, few)
+    x_new = binarize(images, generator=_seed(1))[_spread(len(images), n)]
+    new = iwae(model, x_new[some], k=SAMPLES, generator=_seed(1))
+    # Two draws of one image differ by √2 times what one draw is off by.
+    half = 2 * float((new - each[some]).std()) / math.sqrt(2 * n)
+    rounds = [iwae(model, x[some], k=SAMPLES, generator=_seed(i)) for i in range(1, 5)]
+    again = torch.stack(rounds)  # (4, few): only the importance samples differ
+    # The mean of four rounds is off, too, and so is what is measured later.
+    noise = 4 * float((again.var(0).mean() * (1 + 1 / 4) / few).sqrt())
+    value, middle = float(each.mean()), float(again.mean())
+    return Metric(
+        f"-log p(x), IWAE-{SAMPLES}",
+        value,
+        value - half,
+        value + half,
+        n,
+        f"nats per test image, {n:,} of them, each pixel drawn black or white once by "
+        f"its grey (dynamic binarisation), bounded from above by {SAMPLES:,} weighted "
+        f"samples; ± two standard errors of these two draws, from {few} images drawn "
+        f"twice; which images are tested adds ± {2 * each.std() / math.sqrt(n):.2f}",
+        Small(few, middle, middle - noise, middle + noise),
+    )
+
+
+def nll_again(model: VAE, images: Tensor, metric: Metric, *, seed: int = 9) -> float:
+    """Measure -log p(x) on the ``metric.small.n`` images, with new importance samples.
+
+    ``images`` are all N again: an image is black or white as it was in the metric.
+    """
+    x = binarize(images, generator=_seed(0))[_spread(len(images), metric.n)]
+    x = x[_spread(metric.n, metric.small.n)]
+    return float(iwae(model, x, k=SAMPLES, generator=_seed(seed)).mean())
+
+
+def iwae(
+    model: VAE, x: Tensor, *, k: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Return the bound on -log p(x) by k importance samples, (N, …) -> (N,), float64.
+
+    Twenty images at a time, and ``VAE.iwae`` takes a hundred samples at a time: so it
+    needs some 20 MB, whatever N and k.
+    """
+    with torch.no_grad():
+        parts = [model.iwae(part, k=k, generator=generator) for part in x.split(20)]
+    return -torch.cat(parts).double()
+
+
+def error(recipe: Recipe, images: Tensor) -> Metric:
+    """Measure ‖x_hat - x‖² on images (N, 1, 28, 28), uint8, in the model's own unit.
+
+    What the model sees of them, x, is the first thing that the recipe draws.
+    """
+    x = recipe.draw(images, _seed(0))[0]
+    with torch.no_grad():
+        each = torch.cat([recipe.model.error(part).double() for part in x.split(500)])
+    value, half = float(each.mean()), 2 * float(each.std()) / math.sqrt(len(x))
+    return Metric(
+        "squared error",
+        value,
+        value - half,
+        value + half,
+        len(x),
+        f"squared error of the copy of a test image, {len(x):,} of them, summed over "
+        f"its 784 pixels between {x.min():g} and {x.max():g}; ± two standard errors "
+        f"over the images",
+        Small(len(x), value, 0.999 * value, 1.001 * value),
+    )
+
+
+def _seed(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _spread(n: int, few: int) -> Tensor:
+    """Return ``few`` of 0 … n - 1, evenly: MNIST's first half is the cleaner one."""
+    return torch.arange(few) * n // few

@@ -1,0 +1,186 @@
+"""Ship a run: put its model into the zoo, measured, with its card and a picture.
+
+    python -m scripts.ship runs/vae-mnist
+
+On the machine that trained it, with MNIST at hand. The weights go to
+`genbook/weights/zoo/`, in half precision where that fits and else in eight bits; what
+the card says is measured on the file as it is then, not on the run. The page
+`book/zoo.md` is made anew from all cards; without a run, only that is done.
+"""
+
+import argparse
+import datetime
+from pathlib import Path
+
+import torch
+
+from genbook import data, evaluate, mnist_metrics, plots, runs, zoo
+from genbook.mnist import MNIST
+from genbook.recipes import RECIPES
+from scripts.scoreboard import machine, table
+
+BOOK = Path(__file__).parents[1] / "book"
+LIMIT = 1_500_000  # bytes of one file
+NAMES = {"ddpm_v": "ddpm"}  # the zoo's name where it is not the recipe's
+LICENCE = (
+    "weights: MIT, as the book; trained on MNIST, © Yann LeCun and Corinna Cortes, "
+    "CC BY-SA 3.0 as the documentation of Keras states"
+)
+
+# Between these two comments the page belongs to this script, elsewhere to its writers.
+BEGIN, END = (
+    "<!-- cards, written by `python -m scripts.ship` -->",
+    "<!-- end of cards -->",
+)
+
+
+def ship(folder: Path, *, n: int = 10_000) -> str:
+    """Put the model of a run into the zoo; return its name there."""
+    _, model, run = runs.load(folder)
+    if run["data"] != "mnist":
+        raise SystemExit(f"expected a run on mnist, got one on {run['data']}")
+    recipe = run["recipe"]
+    name = f"{NAMES.get(recipe, recipe)}-{run['data']}".replace("_", "-")
+    path = zoo.FOLDER / f"{name}.safetensors"
+    dtype = torch.float16
+    packed = zoo.pack(model.state_dict(), dtype=dtype)
+    if sum(w.nbytes for w in packed.values()) > LIMIT - 20_000:
+        dtype = torch.int8
+        packed = zoo.pack(model.state_dict(), dtype=dtype)
+    said = {
+        "recipe": recipe,
+        "summary": RECIPES[recipe].__doc__.splitlines()[0],
+        "command": command(run),
+        "data": MNIST.digests,
+        "steps": run["step"],
+        "of": run["steps"],
+        "seconds": run["seconds"],
+        "machine": machine(),
+        "torch": torch.__version__.split("+")[0],
+        "date": datetime.date.today().isoformat(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "format": str(dtype).removeprefix("torch."),
+        "licence": LICENCE,
+    }
+    zoo.write(path, packed, said)
+    stored = zoo.recipe(name)  # as a reader will get it
+    said["calls"] = evaluate.calls(stored)
+    found = evaluate.everything(stored, data.mnist().x_test, n=n)
+    said["metrics"] = [m._asdict() | {"small": m.small._asdict()} for m in found]
+    zoo.write(path, packed, said)
+    return name
+
+
+def command(run: dict) -> str:
+    """Return the command that trains this run again."""
+    words = f"python -m genbook train {run['recipe']} --data {run['data']}"
+    seed = f" --seed {run['seed']}" if run["seed"] else ""
+    steps = RECIPES[run["recipe"]]().steps
+    return words + seed + (f" --steps {run['steps']}" if run["steps"] != steps else "")
+
+
+def picture(name: str) -> None:
+    """Draw 48 samples of a model into the picture of its card."""
+    ink = zoo.sample(name, 48, generator=torch.Generator().manual_seed(0))
+    path = BOOK / f"images/zoo/{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(runs.png(plots.images(ink, alt=alt(zoo.card(name)), columns=16)))
+
+
+def alt(card: dict) -> str:
+    """Return what a card's picture shows, for those who cannot see it."""
+    metric = card["metrics"][0]
+    return (
+        f"48 samples of {card['name']}: three rows of handwritten digits, at a "
+        f"{metric['name']} of {number(metric['value'])} from the test images."
+    )
+
+
+def page(text: str, cards: list[dict]) -> str:
+    """Return the page's text with these cards."""
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    parts = [overview(cards), *(section(card) for card in cards)]
+    return "\n".join([f"{before}{BEGIN}\n", *parts, f"{END}{after}"])
+
+
+def overview(cards: list[dict]) -> str:
+    """Return one line for each card, as a table, and the floor."""
+    columns = ["", "Fréchet distance", "nats", "calls", "parameters", "training, s"]
+    rows = []
+    for card in cards:
+        found = {metric["name"].split(",")[0]: metric for metric in card["metrics"]}
+        nats = found.get("-log p(x)")
+        rows.append(
+            [
+                f"[{card['name']}](#{card['name']})",
+                interval(found["Fréchet distance"]),
+                "≤ " + interval(nats) if nats else "–",
+                str(card["calls"]),
+                f"{card['parameters']:,}",
+                f"{card['seconds']:,.0f}",
+            ]
+        )
+    floor = mnist_metrics.statistics().floor
+    real = f"{floor.mean():.2f} ± {2 * floor.std():.2f}"
+    rows.append(["real images", real, "–", "–", "–", "–"])
+    return table(columns, [[_solid(cell) for cell in row] for row in rows])
+
+
+def section(card: dict) -> str:
+    """Return a card as a part of the page."""
+    steps = f"{card['steps']:,} of {card['of']:,}"
+    if card["steps"] == card["of"]:
+        steps = f"{card['steps']:,}"
+    size = zoo.FOLDER.joinpath(f"{card['name']}.safetensors").stat().st_size
+    facts = [
+        ("recipe", f"`{card['recipe']}`: {card['summary']}"),
+        ("command", f"`{card['command']}`"),
+        ("training", f"{steps} steps, {card['seconds']:,.0f} s on {card['machine']}"),
+        ("network calls for a sample", f"{card['calls']}"),
+        ("parameters", f"{card['parameters']:,} as {card['format']}, {size:,} bytes"),
+        *(
+            (metric["name"], f"**{interval(metric)}**: {metric['meaning']}")
+            for metric in card["metrics"]
+        ),
+        ("data", ", ".join(f"{k} {v[:12]}…" for k, v in card["data"].items())),
+        ("made", f"{card['date']} with torch {card['torch']}"),
+        ("licence", card["licence"]),
+    ]
+    image = f"```{{image}} images/zoo/{card['name']}.png\n:alt: {alt(card)}\n```\n"
+    said = "\n".join(f"- {what}: {words}" for what, words in facts)
+    return f"## {card['name']}\n\n{image}\n{said}\n"
+
+
+def interval(metric: dict) -> str:
+    """Return a metric as its value and half its interval."""
+    half = metric["high"] - metric["value"]
+    return f"{number(metric['value'])} ± {number(half)}"
+
+
+def number(value: float) -> str:
+    """Return a number with two places, or with none where it is large."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def _solid(words: str) -> str:
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def main() -> None:
+    """Ship the run that is named, if one is, and make the page again."""
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("run", type=Path, nargs="?", help="the folder of a run")
+    ask.add_argument("-n", type=int, default=10_000, help="samples and images")
+    options = ask.parse_args()
+    if options.run:
+        name = ship(options.run, n=options.n)
+        picture(name)
+        for metric in zoo.card(name)["metrics"]:
+            print(f"{name}: {metric['name']} {interval(metric)}")
+    path = BOOK / "zoo.md"
+    text = page(path.read_text(encoding="utf-8"), list(map(zoo.card, zoo.names())))
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Does the page of the zoo say what the cards say, and show what it promises?"""
+
+import copy
+import re
+
+import pytest
+from PIL import Image
+
+from genbook import zoo
+from genbook.recipes import RECIPES
+from scripts import ship
+from tests.project.lessons import ROOT
+
+PAGE = (ROOT / "book/zoo.md").read_text(encoding="utf-8")
+CARDS = [zoo.card(name) for name in zoo.names()]
+CARD = {
+    "name": "vae-test",
+    "recipe": "vae",
+    "summary": "A VAE.",
+    "command": "python -m genbook train vae --data mnist",
+    "data": {"train": "0123456789abcdef"},
+    "steps": 1500,
+    "of": 2000,
+    "seconds": 61.5,
+    "machine": "a machine",
+    "torch": "2.0",
+    "date": "2026-01-02",
+    "parameters": 12345,
+    "format": "int8",
+    "calls": 50,
+    "licence": "free",
+    "metrics": [
+        {"name": "Fréchet distance", "value": 2.5, "low": 2, "high": 3, "meaning": "a"},
+        {"name": "-log p(x), IWAE", "value": 84, "low": 83.9, "high": 84.1}
+        | {"meaning": "b"},
+    ],
+}
+
+
+def test_the_page_is_made_from_the_cards():
+    assert ship.page(PAGE, CARDS) == PAGE, "run `python -m scripts.ship`"
+    assert PAGE.count(ship.BEGIN) == PAGE.count(ship.END) == 1
+
+
+def test_a_card_that_changes_changes_the_page(monkeypatch, tmp_path):
+    (tmp_path / "vae-test.safetensors").write_bytes(bytes(1234))
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    text = f"before {ship.BEGIN} old {ship.END} after"
+    page = ship.page(text, [CARD])
+    assert page.startswith("before ") and page.endswith(" after") and "old" not in page
+    for words in (
+        "## vae-test",
+        "images/zoo/vae-test.png",
+        "1,500 of 2,000 steps, 62 s on a machine",
+        "12,345 as int8, 1,234 bytes",
+        "**2.50 ± 0.50**: a",
+        "**84.00 ± 0.10**: b",
+        "| ≤ 84.00 ± 0.10 |".replace(" ", "\N{NO-BREAK SPACE}")[2:-2],
+    ):
+        assert words in page, words
+    assert ship.page(page, [CARD]) == page
+    for key in ("summary", "command", "steps", "machine", "calls", "licence", "date"):
+        other = copy.deepcopy(CARD)
+        other[key] = 77 if isinstance(CARD[key], int) else "something else"
+        assert ship.page(text, [other]) != page, key
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card["name"])
+def test_a_card_has_its_picture_and_no_other_is_there(card):
+    path = ROOT / f"book/images/zoo/{card['name']}.png"
+    assert path.stat().st_size < 120_000
+    with Image.open(path) as picture:
+        assert picture.width >= 600
+    assert ship.alt(card) in PAGE
+    assert {p.stem for p in path.parent.iterdir()} == {c["name"] for c in CARDS}
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card["name"])
+def test_the_command_on_a_card_is_one_that_trains_it(card):
+    words = card["command"].split()
+    assert words[:4] == ["python", "-m", "genbook", "train"]
+    assert words[4] == card["recipe"] in RECIPES
+    steps = re.search(r"--steps (\d+)", card["command"])
+    asked = int(steps[1]) if steps else RECIPES[card["recipe"]]().steps
+    assert asked == card["of"]

@@ -1,0 +1,241 @@
+"""zoo: files that are read only when they are whole, and cards that are true."""
+
+import math
+import os
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from genbook import data, evaluate, zoo
+from genbook.mnist import MNIST
+from genbook.recipes import RECIPES
+
+mnist = pytest.mark.skipif(
+    not os.environ.get("GENBOOK_DATA"),
+    reason="needs MNIST: set GENBOOK_DATA to a folder that holds it",
+)
+NAMES = zoo.names()
+
+
+def weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    scales = torch.tensor([1.0, 1e-3, 50.0, 0.0])[:, None, None, None]
+    return {
+        "conv.weight": scales * torch.randn(4, 3, 3, 3, generator=generator),
+        "conv.bias": torch.randn(4, generator=generator),
+        "linear.weight": torch.randn(5, 7, generator=generator),
+        "norm.scale": torch.randn(5, generator=generator),  # not a scale of pack's
+        "schedule": torch.linspace(1, 1e-6, 100),
+        "count": torch.tensor(7),
+    }
+
+
+def metric(kept: dict) -> evaluate.Metric:
+    return evaluate.Metric(**kept | {"small": evaluate.Small(**kept["small"])})
+
+
+# ------------------------------------------------------------------------ few bytes
+
+
+@given(st.integers(0, 2**31 - 1))
+def test_eight_bits_are_off_by_half_a_step_of_their_row_at_most(seed):
+    state = weights(seed)
+    packed = zoo.pack(state, dtype=torch.int8)
+    back = zoo.unpack(packed)
+    assert back.keys() == state.keys()
+    for name in ("conv.weight", "linear.weight"):
+        assert packed[name].dtype == torch.int8 and back[name].dtype == torch.float32
+        step = state[name].flatten(1).abs().amax(1) / 127
+        off = (back[name] - state[name]).abs().flatten(1).amax(1)
+        assert (off <= 0.5001 * step).all()
+        assert back[name].shape == state[name].shape
+
+
+def test_half_precision_is_off_by_its_last_bit_at_most():
+    state = weights()
+    back = zoo.unpack(zoo.pack(state, dtype=torch.float16))
+    for name in ("conv.weight", "linear.weight"):
+        assert back[name].dtype == torch.float32
+        assert torch.allclose(back[name].double(), state[name], rtol=2**-11, atol=1e-7)
+        assert not torch.equal(back[name].double(), state[name])
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float16])
+def test_what_has_one_axis_or_none_is_not_rounded(dtype):
+    state = weights()
+    back = zoo.unpack(zoo.pack(state, dtype=dtype))
+    for name in ("conv.bias", "norm.scale", "schedule"):
+        assert torch.equal(back[name], state[name].float())
+    assert back["count"] == 7 and back["count"].dtype == torch.int64
+
+
+# ------------------------------------------------------------------ files, good and bad
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A zoo with one model, untrained: vae-test."""
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    torch.manual_seed(3)
+    state = RECIPES["vae"]().model.float().state_dict()
+    path = tmp_path / "vae-test.safetensors"
+    zoo.write(path, zoo.pack(state, dtype=torch.float16), {"recipe": "vae", "n": 1})
+    return path
+
+
+def test_a_model_is_loaded_as_it_was_stored(shelf):
+    torch.manual_seed(3)
+    state = RECIPES["vae"]().model.float().state_dict()
+    before = torch.get_rng_state()
+    model = zoo.load("vae-test")
+    assert torch.equal(before, torch.get_rng_state()), "the global generator was used"
+    assert not model.training
+    for name, w in model.state_dict().items():
+        assert w.dtype == torch.float32
+        assert torch.allclose(w, state[name], rtol=2**-10, atol=1e-7), name
+    said = zoo.card("vae-test")
+    assert (said["name"], said["recipe"], said["n"]) == ("vae-test", "vae", 1)
+
+
+def test_samples_are_ink_and_their_noise_is_passed_in(shelf, seeded):
+    torch.set_default_dtype(torch.float32)
+    ink = zoo.sample("vae-test", 3, generator=seeded())
+    assert ink.shape == (3, 1, 28, 28) and not ink.requires_grad
+    assert ink.min() >= 0 and ink.max() <= 1
+    assert torch.equal(ink, zoo.sample("vae-test", 3, generator=seeded()))
+
+
+def test_an_unknown_name_hears_what_there_is(shelf):
+    assert zoo.names() == ["vae-test"]
+    for ask in (zoo.load, zoo.card):
+        with pytest.raises(ValueError, match="expected one of vae-test, got 'cat'"):
+            ask("cat")
+    with pytest.raises(ValueError, match="expected one of vae-test"):
+        zoo.load("../vae-test")
+
+
+@pytest.mark.parametrize("left", [0, 5, 100, 2000, -1])
+def test_a_file_cut_short_is_refused(shelf, left):
+    shelf.write_bytes(shelf.read_bytes()[:left])
+    with pytest.raises(ValueError, match=r"is no whole safetensors file .* cut short"):
+        zoo.load("vae-test")
+
+
+def test_a_file_of_something_else_is_refused_and_not_unpickled(shelf):
+    class Trap:
+        def __reduce__(self):
+            return pytest.fail, ("the file was unpickled",)
+
+    torch.save({"weights": Trap()}, shelf)
+    with pytest.raises(ValueError, match="is no whole safetensors file"):
+        zoo.load("vae-test")
+
+
+def test_one_wrong_bit_is_noticed(shelf):
+    content = bytearray(shelf.read_bytes())
+    content[-1000] ^= 1
+    shelf.write_bytes(content)
+    with pytest.raises(ValueError, match="weights are not those that its card was"):
+        zoo.load("vae-test")
+
+
+@pytest.mark.parametrize(
+    "header", [None, {"card": "{"}, {"card": "[]"}, {"card": "{}"}]
+)
+def test_weights_without_a_card_are_refused(shelf, header):
+    save_file({"w": torch.zeros(2)}, shelf, header)
+    with pytest.raises(ValueError, match="expected a model of the zoo, with its card"):
+        zoo.card("vae-test")
+
+
+def test_a_renamed_file_is_refused(shelf):
+    shelf.rename(shelf.with_stem("gan-test"))
+    with pytest.raises(
+        ValueError, match="is the model 'vae-test' under another's name"
+    ):
+        zoo.load("gan-test")
+
+
+def test_weights_of_another_network_are_refused(shelf):
+    zoo.write(shelf, {"decoder.0.weight": torch.zeros(2, 2)}, {"recipe": "vae"})
+    with pytest.raises(
+        ValueError, match=r"vae-test: expected weights that fit .*'vae'"
+    ):
+        zoo.load("vae-test")
+
+
+def test_a_recipe_of_another_version_is_refused(shelf):
+    zoo.write(shelf, {"w": torch.zeros(2, 2)}, {"recipe": "gone"})
+    with pytest.raises(ValueError, match=r"a recipe of this version .* got 'gone'"):
+        zoo.load("vae-test")
+
+
+@pytest.mark.parametrize(
+    ("state", "dtype", "sentence"),
+    [
+        ({"w": torch.zeros(2, 2)}, torch.bfloat16, "expected torch.float16 or .*int8"),
+        ({"w": torch.full((2, 2), math.nan)}, torch.int8, "w: expected finite weights"),
+        (
+            {"b": torch.full((2,), math.inf)},
+            torch.float16,
+            "b: expected finite weights",
+        ),
+        ({"w": torch.full((2, 2), 1e6)}, torch.float16, "w: expected finite weights"),
+    ],
+)
+def test_what_cannot_be_packed_gets_a_sentence(state, dtype, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        zoo.pack(state, dtype=dtype)
+
+
+# ------------------------------------------------------------------ the cards are true
+
+
+def test_the_zoo_is_there_and_small():
+    sizes = [path.stat().st_size for path in zoo.FOLDER.glob("*")]
+    assert len(sizes) == len(NAMES), "something else lies in the zoo"
+    assert all(size <= 1_500_000 for size in sizes) and sum(sizes) <= 8_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_says_what_it_must(name):
+    said = zoo.card(name)
+    assert said["name"] == name and said["recipe"] in RECIPES
+    assert said["command"].startswith(f"python -m genbook train {said['recipe']} ")
+    assert said["data"] == MNIST.digests
+    assert 0 < said["steps"] <= said["of"] and said["seconds"] > 0
+    assert all(said[key] for key in ("machine", "licence", "summary", "torch", "date"))
+    made = zoo.recipe(name)
+    assert said["parameters"] == sum(p.numel() for p in made.model.parameters())
+    torch.set_default_dtype(torch.float32)
+    assert said["calls"] == evaluate.calls(made)
+    assert said["metrics"][0]["name"] == "Fréchet distance"
+    for kept in said["metrics"]:
+        m = metric(kept)
+        assert m.low <= m.value <= m.high and m.small.low < m.small.high
+        assert f"{m.n:,}" in m.meaning
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_distance_is_measured_again_without_data(name):
+    torch.set_default_dtype(torch.float32)
+    small = metric(zoo.card(name)["metrics"][0]).small
+    again = evaluate.frechet_again(evaluate.drawer(zoo.recipe(name)), small)
+    assert small.low <= again <= small.high
+
+
+@mnist
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_asked_of_real_images_is_measured_again(name):
+    torch.set_default_dtype(torch.float32)
+    made, images = zoo.recipe(name), data.mnist().x_test
+    for kept in zoo.card(name)["metrics"][1:]:
+        m = metric(kept)
+        if m.name == "squared error":
+            again = evaluate.error(made, images[: m.n]).value
+        else:
+            again = evaluate.nll_again(made.model, images, m)
+        assert m.small.low <= again <= m.small.high, m.name
