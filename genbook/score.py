@@ -312,6 +312,18 @@ def convert(
 # ---- A model -------------------------------------------------------------------------
 
 
+def weighed(
+    model: "ScoreModel", x: Tensor, sigma: Tensor, eps: Tensor
+) -> dict[str, Tensor]:
+    """Return the denoising loss of x (B, D) at levels sigma (B,) and noise eps (B, D).
+
+    Weighed by sigma², which makes every level's part as large as its guess at the noise
+    is bad (Song and Ermon 2019, eq. 6): ½ ‖ε̂ - ε‖², a sum over dimensions.
+    """
+    each = dsm(lambda x: model.score(x, sigma), x, eps, sigma[:, None])
+    return {"loss": (sigma**2 * each).mean()}
+
+
 class ScoreModel(nn.Module):
     """A network that knows the score at every level of noise, trained by denoising.
 
@@ -345,16 +357,19 @@ class ScoreModel(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the denoising loss, weighed by sigma², at random levels.
 
-        The weight makes every level's part as large as its guess at ε is bad (Song and
-        Ermon 2019, eq. 6): ½ ‖ε̂ - ε‖², a sum over dimensions.
+        ``weighed`` at noise and ``levels`` that are drawn here.
         """
-        u = torch.rand(len(x), generator=generator, dtype=x.dtype)
-        # One draw in each of B equal parts: the levels of a batch are spread evenly.
-        u = ((torch.arange(len(x)) + u) / len(x)).to(x)
-        sigma = self.sigma_min * (self.sigma_max / self.sigma_min) ** u  # (B,)
-        eps = _randn_like(x, generator)
-        each = dsm(lambda x: self.score(x, sigma), x, eps, sigma[:, None])
-        return {"loss": (sigma**2 * each).mean()}
+        sigma = self.levels(x, generator)
+        return weighed(self, x, sigma, _randn_like(x, generator))
+
+    def levels(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return a level of noise for each of x (B, D), even in log sigma, (B,).
+
+        One in each of B equal parts: the levels of a batch are spread evenly.
+        """
+        u = torch.rand(len(x), generator=generator, dtype=x.dtype, device=x.device)
+        u = (torch.arange(len(x), device=x.device) + u) / len(x)
+        return self.sigma_min * (self.sigma_max / self.sigma_min) ** u.to(x)
 
     @torch.no_grad()
     def sample(

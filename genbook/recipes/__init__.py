@@ -6,11 +6,12 @@ family and in the list ``RECIPES`` below; ``python -m genbook train NAME`` follo
 
 from collections.abc import Callable
 
-from genbook.recipes import latent
+from genbook.recipes import latent, noise
 from genbook.recipes.recipe import Player, Recipe, Terms, adam, cosine
 
 __all__ = ["RECIPES", "Player", "Recipe", "Terms", "adam", "cosine"]
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe for recipe in (latent.vae,)
+    recipe.__name__: recipe
+    for recipe in (latent.vae, noise.ddpm_eps, noise.ddpm_v, noise.score)
 }
