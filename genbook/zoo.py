@@ -6,7 +6,7 @@
 
 A file is safetensors. A weight with two axes or more is stored as whole numbers -127 to
 127 with one scale a row, or in half precision; what has fewer axes (a bias, a schedule)
-stays in float32. The card is JSON in the file's header, with a digest of the tensors.
+stays as it is. The card is JSON in the file's header, with a digest of the tensors.
 """
 
 import hashlib
@@ -66,10 +66,15 @@ def recipe(name: str) -> Recipe:
             f"{name}: expected a recipe of this version of genbook, one of "
             f"{', '.join(RECIPES)}, got {said['recipe']!r}"
         )
+    before = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]):  # random weights are made and replaced
-        made = make()
+        torch.set_default_dtype(torch.float32)
+        try:
+            made = make()
+        finally:
+            torch.set_default_dtype(before)
     try:
-        made.model.float().load_state_dict(unpack(tensors))
+        made.model.load_state_dict(unpack(tensors))
     except RuntimeError as error:
         raise ValueError(
             f"{name}: expected weights that fit the recipe {said['recipe']!r} of this "
@@ -92,10 +97,8 @@ def pack(state: dict[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:
     packed = {}
     for name, w in state.items():
         w = w.detach().cpu().contiguous()
-        if not w.is_floating_point():
+        if w.dim() < 2 or not w.is_floating_point():
             packed[name] = w
-        elif w.dim() < 2:
-            packed[name] = w.float()
         elif dtype == torch.float16:
             packed[name] = w.half()
         elif w.isfinite().all():
@@ -106,13 +109,13 @@ def pack(state: dict[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state that ``pack`` was given, in float32, up to its rounding."""
+    """Return the state that ``pack`` was given, up to its rounding."""
     state = {}
     for name, w in packed.items():
         if w.dtype == torch.int8:
             state[name] = int8.dequantize(w, packed[f"{name}.scale"])
         elif not name.endswith(".scale") or name.removesuffix(".scale") not in packed:
-            state[name] = w.float() if w.is_floating_point() else w
+            state[name] = w.float() if w.dtype == torch.float16 else w
     return state
 
 

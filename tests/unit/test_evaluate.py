@@ -106,45 +106,57 @@ def test_single_precision_is_enough(seeded):
     assert (single - double).abs().max() < 1e-3
 
 
-def test_nats_are_the_mean_over_binarised_images(monkeypatch, seeded):
-    monkeypatch.setattr(evaluate, "SAMPLES", 20)
-    model, images = small_vae(), pictures(60)
-    metric = evaluate.nll(model, images, n=60, few=20)
+@pytest.fixture
+def few_samples(monkeypatch):
+    monkeypatch.setattr(evaluate, "SAMPLES", 40)
+    monkeypatch.setattr(evaluate, "ROUGH", 10)
+
+
+def test_nats_are_the_mean_over_binarised_images(few_samples, seeded):
+    """With all samples spent on all images, and within the interval with fewer."""
+    model, images = small_vae(), pictures(200)
+    nn.init.constant_(model.encoder[-1].bias, 0.7)  # far off: more samples help
+    metric = evaluate.nll(model, images, fine=200, few=20)
     x = evaluate.binarize(images, generator=seeded(0))
-    each = evaluate.iwae(model, x, k=20, generator=seeded(0))
-    assert metric.value == pytest.approx(float(each.mean()), rel=1e-9)
-    assert metric.low < metric.value < metric.high
+    full = float(evaluate.iwae(model, x, k=40, generator=seeded(1)).mean())
+    assert metric.value == pytest.approx(full, rel=1e-9)
+    assert f"IWAE-{40}" in metric.name and metric.n == 200
+    metric = evaluate.nll(model, images, fine=50, few=20)
+    assert metric.low < full < metric.high
+    assert float(evaluate.iwae(model, x, k=10).mean()) > metric.high
+
+
+def test_the_small_metric_is_found_again_and_another_model_is_not(few_samples):
+    model, images = small_vae(), pictures(60)
+    small = evaluate.nll(model, images, fine=20, few=30).small
     for seed in (7, 8, 9):
-        again = evaluate.nll_again(model, images, metric, seed=seed)
-        assert metric.small.low < again < metric.small.high
-    nn.init.ones_(model.decoder[-2].bias)  # another model
-    assert evaluate.nll_again(model, images, metric) > metric.small.high
+        again = evaluate.nll_again(model, images, small, seed=seed)
+        assert small.low < again < small.high
+    nn.init.constant_(model.decoder[-2].bias, 0.5)
+    assert evaluate.nll_again(model, images, small) > small.high
 
 
-def test_the_interval_of_the_nats_is_that_of_other_draws(monkeypatch, seeded):
+def test_the_interval_of_the_nats_is_that_of_other_draws(few_samples, seeded):
     """Two standard errors: of binarising again and of new importance samples."""
-    monkeypatch.setattr(evaluate, "SAMPLES", 10)
     model, images = small_vae(), pictures(100)
-    metric = evaluate.nll(model, images, n=100, few=100)
-    values = []
-    for seed in range(20):
+    metric = evaluate.nll(model, images, fine=50, few=2)
+    some, values = evaluate._spread(100, 50), []
+    for seed in range(30):
         x = evaluate.binarize(images, generator=seeded(100 + seed))
-        bound = evaluate.iwae(model, x, k=10, generator=seeded(200 + seed))
-        values.append(bound.mean())
+        rough = evaluate.iwae(model, x, k=10, generator=seeded(200 + seed))
+        fine = evaluate.iwae(model, x[some], k=40, generator=seeded(300 + seed))
+        values.append(rough.mean() + (fine - rough[some]).mean())
     spread = float(torch.stack(values).std())
-    assert metric.high - metric.value == pytest.approx(2 * spread, rel=0.5)
+    assert metric.high - metric.value == pytest.approx(2 * spread, rel=0.4)
+    assert abs(metric.value - float(torch.stack(values).mean())) < 3 * spread
 
 
-def test_fewer_images_are_spread_over_all(monkeypatch):
-    monkeypatch.setattr(evaluate, "SAMPLES", 5)
+def test_a_part_of_the_images_is_spread_over_all():
     assert evaluate._spread(10, 5).tolist() == [0, 2, 4, 6, 8]
     assert evaluate._spread(10, 10).tolist() == list(range(10))
-    model, images = small_vae(), pictures(60)
-    metric = evaluate.nll(model, images, n=30, few=10)
-    again = evaluate.nll_again(model, images, metric)
-    assert metric.small.low < again < metric.small.high
-    with pytest.raises(ValueError, match=r"expected 2 ≤ few ≤ n ≤ 60, .* n=61"):
-        evaluate.nll(model, images, n=61)
+    for asked in ({"fine": 61}, {"few": 1}):
+        with pytest.raises(ValueError, match="expected 2 … 60 images, got fine="):
+            evaluate.nll(small_vae(), pictures(60), **asked)
 
 
 # ---------------------------------------------------------------- what else there is
@@ -169,15 +181,14 @@ def test_the_error_is_the_mean_over_the_images():
     assert metric.high - metric.value == pytest.approx(half, rel=1e-3)
 
 
-def test_each_kind_of_model_is_asked_what_it_can_answer(monkeypatch):
-    monkeypatch.setattr(evaluate, "SAMPLES", 3)
+def test_each_kind_of_model_is_asked_what_it_can_answer(few_samples):
     found = evaluate.everything(small_autoencoder(), pictures(60), n=4000)
     assert [m.name for m in found] == ["Fréchet distance", "squared error"]
     made = recipe(
         small_vae(), sample=lambda model, n, generator: blots(n, generator=generator)
     )
-    found = evaluate.everything(made, pictures(4000), n=4000)
-    assert [m.name for m in found] == ["Fréchet distance", "-log p(x), IWAE-3"]
+    found = evaluate.everything(made, pictures(500), n=4000)
+    assert [m.name for m in found] == ["Fréchet distance", "-log p(x), IWAE-40"]
 
 
 def test_calls_are_counted_of_the_network_and_not_of_its_layers():
