@@ -36,6 +36,46 @@ def mlp(*sizes: Size, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class Residual(nn.Module):
+    """A layer beside a path that goes straight on: x + SiLU(W x + b), (…, n) -> same.
+
+    However many stand in a row, the signal and its gradient pass (He et al. 2016).
+    """
+
+    def __init__(self, n: int):
+        super().__init__()
+        self.linear = nn.Linear(n, n)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (…, n) for x (…, n)."""
+        return x + F.silu(self.linear(x))
+
+
+def residual_mlp(first: Size, width: int, last: Size, *, blocks: int) -> nn.Sequential:
+    """Return an ``mlp(first, width, last)`` with ``blocks`` residual layers inside.
+
+    With the same weights as a plain one of this depth it learns a VAE of digits better:
+    see the recipe ``vae``. Raises ``ValueError`` for a size or blocks below 1.
+    """
+    if blocks < 1:
+        raise ValueError(f"blocks: expected at least 1 residual layer, got {blocks}")
+    middle = [nn.SiLU(), *(Residual(width) for _ in range(blocks))]
+    return nn.Sequential(*mlp(first, width), *middle, *mlp(width, last))
+
+
+class AnyBatch(nn.Module):
+    """A network for one axis of codes, (B, K), given to codes of any, (…, K)."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return (…, *shape) for codes z (…, K)."""
+        out = self.net(z.reshape(-1, z.shape[-1]))
+        return out.reshape(*z.shape[:-1], *out.shape[1:])
+
+
 def image_shape(decoder: nn.Module, latent: int) -> tuple[int, ...]:
     """Return the shape of one image that ``decoder`` makes of a code (latent,).
 

@@ -13,5 +13,8 @@ __all__ = ["RECIPES", "Player", "Recipe", "Terms", "adam", "cosine"]
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
-    for recipe in (latent.vae, noise.ddpm_eps, noise.ddpm_v, noise.score)
+    for recipe in (
+        *(latent.autoencoder, latent.vae, latent.vae_conv, latent.vae_plane),
+        *(noise.ddpm_eps, noise.ddpm_v, noise.score),
+    )
 }

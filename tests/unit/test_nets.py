@@ -123,3 +123,28 @@ def test_sides_that_do_not_halve_get_a_sentence():
         ValueError, match=r"sides that halve 2 times, got \(1, 1, 8, 6\)"
     ):
         nets.UNet(widths=(8, 8, 8))(torch.zeros(1, 1, 8, 6), torch.tensor([1]))
+
+
+def test_a_residual_layer_is_added_to_what_comes_in():
+    layer, x = nets.Residual(4), torch.randn(3, 2, 4)
+    hidden = x @ layer.linear.weight.T + layer.linear.bias
+    assert torch.allclose(layer(x), x + hidden * hidden.sigmoid())
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (3, 4)])
+def test_a_residual_mlp_takes_images_and_any_leading_dimensions(lead):
+    net = nets.residual_mlp((1, 8, 8), 16, (2, 3), blocks=2)
+    assert net(torch.randn(*lead, 1, 8, 8)).shape == (*lead, 2, 3)
+    kinds = [type(layer) for layer in nets.residual_mlp(2, 5, 3, blocks=2)]
+    assert kinds == [nn.Linear, nn.SiLU, nets.Residual, nets.Residual, nn.Linear]
+    with pytest.raises(ValueError, match=r"blocks: expected at least 1 .*, got 0"):
+        nets.residual_mlp(2, 5, 3, blocks=0)
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (3, 4)])
+def test_any_batch_gives_each_code_what_a_plain_batch_gives_it(lead):
+    net = nn.Sequential(*nets.mlp(5, (2, 4, 4)), nn.ConvTranspose2d(2, 1, 2, 2))
+    z = torch.randn(*lead, 5)
+    out = nets.AnyBatch(net)(z)
+    assert out.shape == (*lead, 1, 8, 8)
+    assert torch.allclose(out.reshape(-1, 1, 8, 8), net(z.reshape(-1, 5)))
