@@ -191,8 +191,9 @@ def dequantize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor
     """
     _expect_bytes(x)
     u = torch.rand(x.shape, generator=generator, dtype=torch.float32).to(x.device)
-    # In float32 255 + u may round up to 256, and 1 is outside.
-    return ((x + u) / 256).clamp(max=1 - 2**-24)
+    # In steps of 2⁻¹⁶ x + u is exact in float32, and never rounds up into the next bin.
+    u = (u * 2**16).floor() / 2**16
+    return (x + u) / 256
 
 
 def binarize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -203,7 +204,7 @@ def binarize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     Raises ValueError for anything but uint8.
 
     Source: Salakhutdinov and Murray (2008), On the quantitative analysis of deep
-    belief networks.
+    belief networks; called dynamic, against a set that was binarised once for all.
     """
     _expect_bytes(x)
     u = torch.rand(x.shape, generator=generator, dtype=torch.float32).to(x.device)
@@ -245,11 +246,12 @@ def _fetch(source: Source, name: str) -> Tensor:
 
     path = Path(pooch.os_cache("genbook")) / source.folder / f"{name}.gz"
     tried = []
-    if path.is_file():
-        try:
-            return _checked(source, name, path.read_bytes())
-        except ValueError as error:  # a disk's fault, say: fetched again, and mended
-            tried.append(f"{path} {error}")
+    try:
+        return _checked(source, name, path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # the first time
+    except (OSError, ValueError) as error:  # a disk's fault, say: fetched again
+        tried.append(f"{path} {error}")
     for mirror in source.mirrors:
         url = f"{mirror}{name}.gz"
         try:
