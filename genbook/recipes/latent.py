@@ -75,7 +75,7 @@ def vae() -> Recipe:
         latent=latent,
         likelihood=family.Bernoulli(),
     )
-    return _vae(model, lr=4e-3, size=256, steps=60_000)
+    return _vae(model, lr=4e-3, size=256, steps=40_000)
 
 
 def vae_plane() -> Recipe:
