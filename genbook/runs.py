@@ -18,6 +18,7 @@ import csv
 import functools
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
@@ -153,7 +154,7 @@ class _Course:
         self.step, self.seconds = 0, 0.0
         self.rows: list[dict] = []  # the log
         self.sums: dict[str, list[float]] = {}  # of each term, since the last row
-        self.unseen: list[tuple[int, dict[str, Tensor]]] = []  # a step and its terms
+        self.unseen: list[tuple[int, list[str], list[Tensor]]] = []  # step, its terms
         self.start: float | None = None  # of the clock, while it runs
         self.kept = 0  # the step of the last checkpoint
 
@@ -201,7 +202,7 @@ class _Course:
         torch.manual_seed(_mixed(seed, "step", step))
         batch = self.crew.part(self.recipe.draw(x[i], self.generator))
         factor = self.recipe.rate((step - 1) / self.run["steps"])
-        seen = {}
+        names, values = [], []
         for player, loss, optimizer, rates in zip(
             self.recipe.players, self.losses, self.optimizers, self.rates, strict=True
         ):
@@ -209,6 +210,9 @@ class _Course:
                 continue
             with self.crew.autocast():
                 terms = loss(*batch)
+            names += [f"{player.name} {name}".strip() for name in terms]
+            # Copied: a term may be a weight itself, which is about to move.
+            values.append(torch.stack([t.detach().float() for t in terms.values()]))
             weights = list(player.module.parameters())
             optimizer.zero_grad()
             # Another player's weights get no gradient from this loss.
@@ -219,10 +223,9 @@ class _Course:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             optimizer.step()
-            seen |= {f"{player.name} {n}".strip(): t.detach() for n, t in terms.items()}
         if self.averaged:
             self.averaged.update_parameters(self.model)
-        self.unseen.append((step, seen))
+        self.unseen.append((step, names, values))
 
     def look(self, stop: bool) -> bool:
         """Log the losses since the last look; return whether any process is to stop.
@@ -230,22 +233,22 @@ class _Course:
         Raises ``FloatingPointError`` for one that is not finite.
         """
         # One transfer for all: on a GPU each transfer waits for the device.
-        terms = [term.float() for _, seen in self.unseen for term in seen.values()]
-        flag = torch.tensor(float(stop), device=self.crew.device)
-        flag, *values = self.crew.mean(torch.stack([flag, *terms])).tolist()
+        unseen = [part for *_, values in self.unseen for part in values]
+        flag = torch.tensor([float(stop)], device=self.crew.device)
+        flag, *numbers = self.crew.mean(torch.cat([flag.float(), *unseen])).tolist()
+        numbers = iter(numbers)
         self.seconds += time.perf_counter() - self.start
         self.start = None
-        for step, seen in self.unseen:
-            numbers = dict(zip(seen, values[: len(seen)], strict=True))
-            values = values[len(seen) :]
+        for step, names, _ in self.unseen:
+            terms = dict(zip(names, itertools.islice(numbers, len(names)), strict=True))
             # A part that is not finite spoils the sum: look at the sum last.
-            for name in sorted(numbers, key=lambda name: name.endswith("loss")):
-                if not math.isfinite(numbers[name]):
+            for name in sorted(names, key=lambda name: name.endswith("loss")):
+                if not math.isfinite(terms[name]):
                     raise FloatingPointError(
-                        f"step {step}: the term {name!r} of the loss is "
-                        f"{numbers[name]}; {self.last_good()}"
+                        f"step {step}: the term {name!r} of the loss is {terms[name]}; "
+                        + self.last_good()
                     )
-            for name, number in numbers.items():
+            for name, number in terms.items():
                 self.sums.setdefault(name, []).append(number)
             if step % max(1, self.run["steps"] // ROWS) == 0:
                 means = {name: math.fsum(v) / len(v) for name, v in self.sums.items()}

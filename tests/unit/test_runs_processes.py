@@ -1,0 +1,151 @@
+"""runs: killed at any moment, out of room, interrupted, and shared by processes."""
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import toy_run
+
+from genbook import runs
+
+PRELOAD = ["torch", "torch._dynamo", "genbook.runs"]
+
+
+def child(target, *given) -> int | None:
+    """Run a function in a process of its own; return the status that it ends with."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    process = context.Process(target=target, args=given)
+    process.start()
+    process.join(100)
+    return process.exitcode
+
+
+def prepare() -> None:
+    """Make a child compute as the tests do, and leave pictures out."""
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    runs._Course.show = lambda self: None
+
+
+def killed_in_step(folder: Path, step: int, resume: bool) -> None:
+    """Follow the toy until SIGKILL in the given step since the start."""
+    prepare()
+    toy_run.follow(folder, make=toy_run.struck(toy_run.drowsy, step), resume=resume)
+
+
+def killed_in_write(folder: Path, call: str, times: int, resume: bool) -> None:
+    """Follow the toy until SIGKILL just before some call of a function of ``os``."""
+    prepare()
+    real, calls = getattr(os, call), iter(range(1, 10**6))
+
+    def kill(*given):
+        if next(calls) == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*given)
+
+    setattr(os, call, kill)
+    toy_run.follow(folder, resume=resume)
+
+
+def out_of_room(folder: Path) -> None:
+    """Follow the toy to its first checkpoint, then allow files of 4 kB only."""
+    prepare()
+    keep = runs._Course.keep
+
+    def limited(course):
+        keep(course)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    runs._Course.keep = limited
+    try:
+        toy_run.follow(folder)
+    except OSError as error:
+        (folder / "said").write_text(str(error))
+        sys.exit(7)
+
+
+def whole(folder: Path) -> dict:
+    """Return the end of a run that nothing disturbed."""
+    assert child(killed_in_step, folder, 10**6, False) == 0
+    return toy_run.state(folder)
+
+
+def test_killed_at_random_steps_it_ends_as_if_it_had_not_been(tmp_path):
+    expected, folder = whole(tmp_path / "whole"), tmp_path / "killed"
+    chance, kills, reached = random.Random(time.time_ns()), 0, []
+    while child(killed_in_step, folder, chance.randint(1, 15), reached != []):
+        kills += 1
+        assert kills < 40
+        if (folder / runs.CHECKPOINT).exists():
+            reached.append(toy_run.state(folder)["step"])
+    assert kills >= 2  # 24 steps, and killed in one of the next fifteen each time
+    assert reached == sorted(reached)
+    assert toy_run.same(expected, toy_run.state(folder))
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_killed_while_it_writes_it_has_the_checkpoint_before(tmp_path, call):
+    expected, folder = whole(tmp_path / "whole"), tmp_path / "killed"
+    # Three files a checkpoint: the fourth call belongs to the second one.
+    assert child(killed_in_write, folder, call, 4, False) == -signal.SIGKILL
+    assert (folder / f"{runs.CHECKPOINT}.part").exists()
+    assert toy_run.state(folder)["step"] == toy_run.EVERY
+    # Killed between the checkpoint and the weights to use: the next one mends it.
+    assert child(killed_in_write, folder, call, 2, True) == -signal.SIGKILL
+    assert toy_run.state(folder)["step"] == 2 * toy_run.EVERY
+    assert child(killed_in_write, folder, call, 10**6, True) == 0
+    assert toy_run.same(expected, toy_run.state(folder))
+    assert not list(folder.glob("*.part"))
+
+
+def test_out_of_room_it_keeps_the_checkpoint_and_says_so(tmp_path):
+    expected, folder = whole(tmp_path / "whole"), tmp_path / "full"
+    assert child(out_of_room, folder) == 7
+    said = (folder / "said").read_text()
+    assert f"step 12: {folder / runs.CHECKPOINT} could not be written" in said
+    assert f"the last good checkpoint is that of step 6, in {folder}" in said
+    assert toy_run.state(folder)["step"] == 6
+    assert child(killed_in_step, folder, 10**6, True) == 0
+    assert toy_run.same(expected, toy_run.state(folder))
+
+
+def test_two_processes_end_as_one_does(tmp_path, monkeypatch):
+    """Half of each batch for either: the same weights, up to rounding."""
+    accelerate = Path(sys.executable).with_name("accelerate")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    # With --cpu it would start one process; ours asks for the CPU by itself.
+    launch = "launch --multi_gpu --num_processes 2 --num_machines 1 --dynamo_backend no"
+    words = [*launch.split(), "--mixed_precision", "no", "--main_process_port", port]
+    script = Path(toy_run.__file__)
+    done = subprocess.run(
+        [accelerate, *words, script, tmp_path / "two"],
+        env={**os.environ, "PYTHONPATH": str(Path(runs.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("| 24/24") == 1  # one progress bar
+    torch.set_default_dtype(torch.float32)
+    monkeypatch.setattr(runs._Course, "show", lambda self: None)
+    toy_run.follow(tmp_path / "one", make=toy_run.toy)
+    one, two = toy_run.state(tmp_path / "one"), toy_run.state(tmp_path / "two")
+    assert one["rows"][-1].keys() == two["rows"][-1].keys()
+    for name, value in one["rows"][-1].items():
+        assert value == pytest.approx(two["rows"][-1][name], abs=1e-5)
+    for key in ("model", "averaged"):
+        for name, weight in one[key].items():
+            assert torch.allclose(weight, two[key][name], rtol=0, atol=1e-5), name
+    assert not toy_run.same(one["model"], two["model"])  # two did work apart
