@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from genbook import data, runs
-from genbook.recipes import RECIPES
+from genbook.recipes import RECIPES, Recipe
 
 DATA = {
     "mnist": data.mnist,
@@ -73,15 +73,50 @@ def sample(options: argparse.Namespace) -> int:
     """Draw samples into a picture."""
     from genbook import plots
 
-    recipe, model, card = runs.load(options.name)
+    recipe, _, title = _find(options.name)
     generator = torch.Generator().manual_seed(options.seed)
     with torch.no_grad():
-        ink = recipe.sample(model, options.n, generator)
-    said = f"{options.n} samples of {card['recipe']} on {card['data']}"
+        ink = recipe.sample(recipe.model, options.n, generator)
+    said = f"{options.n} samples of {title}"
     wall = plots.images(ink, alt=said, columns=min(16, options.n))
     runs.write(options.out, runs.png(wall))
-    print(f"{options.out}: {said}, after {card['step']} steps.")
+    print(f"{options.out}: {said}.")
     return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure all that a model of MNIST can answer, and say how."""
+    from genbook.evaluate import everything
+
+    recipe, images, title = _find(options.name)
+    if images != "mnist":
+        raise runs.Refused(
+            f"expected a model of mnist, which alone has a critic; got {title}"
+        )
+    print(f"{title[0].upper()}{title[1:]}:")
+    for metric in everything(recipe, data.mnist().x_test, n=options.n):
+        print(f"{metric.name} {metric.value:.2f} ({metric.low:.2f}…{metric.high:.2f})")
+        print(f"    {metric.meaning}")
+    return 0
+
+
+def _find(name: str) -> tuple[Recipe, str, str]:
+    """Return a trained recipe, what it was trained on, and a title.
+
+    The name is that of a run's folder, or of a model of the zoo.
+    """
+    from genbook import zoo
+
+    if Path(name).is_dir():
+        recipe, _, card = runs.load(name)
+        title = f"{card['recipe']} on {card['data']}, after {card['step']} steps"
+        return recipe, card["data"], title
+    if name in zoo.names():
+        return zoo.recipe(name), "mnist", f"{name} from the zoo"
+    raise runs.Refused(
+        f"{name} is neither the folder of a run nor a model of the zoo, one of "
+        f"{', '.join(zoo.names())}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    named = "the folder of a run, or a model that ships with the package: vae-mnist"
 
     add = commands.add_parser("list", help="list the recipes")
     add.set_defaults(run=show)
@@ -102,10 +138,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--data", choices=DATA, default="mnist", help="; ".join(DATA))
     add.add_argument("--out", type=Path, help="the run's folder (runs/RECIPE-DATA)")
-    add.add_argument("--steps", type=int, help="how many (as the recipe says)")
+    add.add_argument("--steps", type=_positive, help="how many (as the recipe says)")
     add.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     add.add_argument(
-        "--every", type=int, help="steps between checkpoints (a 20th of all)"
+        "--every", type=_positive, help="steps between checkpoints (a 20th of all)"
     )
     add.add_argument("--resume", action="store_true", help="go on with the run")
     add.add_argument("--device", help="cpu, cuda or mps (the best there is)")
@@ -114,13 +150,24 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser("sample", help="draw samples of a trained model")
     add.set_defaults(run=sample)
-    add.add_argument("name", help="the folder of a run")
-    add.add_argument("-n", type=int, default=64, help="how many (64)")
+    add.add_argument("name", metavar="RUN_OR_ZOO_NAME", help=named)
+    add.add_argument("-n", type=_positive, default=64, help="how many (64)")
     add.add_argument(
         "--out", type=Path, default=Path("samples.png"), help="(samples.png)"
     )
     add.add_argument("--seed", type=int, default=0, help="of the noise (0)")
+
+    add = commands.add_parser("evaluate", help="measure a trained model of MNIST")
+    add.set_defaults(run=evaluate)
+    add.add_argument("name", metavar="RUN_OR_ZOO_NAME", help=named)
+    add.add_argument("-n", type=_positive, default=10_000, help="samples (10000)")
     return top
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 1, got {word!r}")
+    return int(word)
 
 
 if __name__ == "__main__":
