@@ -419,10 +419,11 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(mirror, cache):
     assert "GENBOOK_DATA" in text and str(cache / IMAGES) in text
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write where nobody may")
 def test_a_cache_that_is_read_only_costs_a_warning_only(mirror, cache):
     cache.mkdir(parents=True)
     cache.chmod(0o500)
+    if os.access(cache, os.W_OK):
+        pytest.skip("this user, root perhaps, may write where it is forbidden")
     with pytest.warns(UserWarning, match="Permission denied"):
         assert_right(mnist._images(source(mirror.url)))
     cache.chmod(0o700)
