@@ -19,6 +19,9 @@ denoising        lesson 09: back from noise to data, and the bound
 score            lesson 10: score matching, Langevin, SDE and ODE
 metrics          bits, distances, and the critic in whose features they are measured
 scoreboard       one line for each family, measured in the same way
+mnist_metrics    the critic of MNIST, and a Fréchet distance that needs no data
+evaluate         how good a model of MNIST is, each answer with its interval
+zoo              models of MNIST that ship, each with its card
 int8             weights in eight bits, for what ships and for pages
 widgets          sliders that live in JupyterLab, in Colab and on the page
 ===============  ==========================================================
