@@ -75,6 +75,34 @@ def score_field() -> widgets.Panel:
     return widgets.score_field(data.Mixture(means, [0.35, 0.5, 0.25], [0.1, 0.3, 0.6]))
 
 
+def families() -> list[widgets.Family]:
+    """Return two families, the first drawn live, with images that are all different."""
+    images = torch.rand(2, 30, 8, 8, generator=torch.Generator().manual_seed(6))
+    return [
+        widgets.Family(
+            "VAE",
+            images[0],
+            said="The means of its pixels.",
+            tell="Its edges fade.",
+            numbers={"parameters": "0.4 M", "nats": "≤ 84.0"},
+            distance=(35.0, 2.0),
+            decoder=decoder(4),
+        ),
+        widgets.Family("GAN", images[1] ** 3, tell="Lines end.", distance=(8.2, 0.5)),
+    ]
+
+
+def gallery() -> widgets.Panel:
+    """Return a gallery of two rows."""
+    return widgets.gallery(families(), floor=2.0)
+
+
+def real_or_generated(seed: int = 3) -> widgets.Panel:
+    """Return the game with three players."""
+    real = torch.rand(40, 8, 8, generator=torch.Generator().manual_seed(7)) ** 0.3
+    return widgets.real_or_generated(real, families(), tell="Pens do that.", seed=seed)
+
+
 # What tests/site/test_every_widget.py asks of each of them is written there once.
 PANELS = {
     "latent_plane": latent_plane,
@@ -85,9 +113,11 @@ PANELS = {
     "critic_and_artist": critic_and_artist,
     "diffusion_live": widgets.diffusion_live,
     "elbo_gap": widgets.elbo_gap,
+    "gallery": gallery,
     "gan_game": widgets.gan_game,
     "gradient_noise": widgets.gradient_noise,
     "noise_schedule": noise_schedule,
     "phase_portrait": widgets.phase_portrait,
+    "real_or_generated": real_or_generated,
     "score_field": score_field,
 }

@@ -8,6 +8,8 @@ latent_plane       drag a point through a latent plane, see what is decoded ther
 interpolation      from one digit to another, in a straight line or along a great circle
 chain              sixteen digits on their way from noise, and the guesses of their end
 critic_and_artist  a classifier and a density, fitted to the same points
+gallery            what each family draws, side by side, with its numbers
+real_or_generated  a game: whose images are taken for real?
 diffusion_live     a diffusion in the plane that trains and samples on the page
 elbo_gap           move a guess q; its ELBO and its gap always reach log p(x)
 gan_game           a GAN in the plane that trains on the page, on data chosen or drawn
@@ -25,6 +27,7 @@ from genbook.widgets.chain import Chain, chain
 from genbook.widgets.critic_and_artist import CriticAndArtist, critic_and_artist
 from genbook.widgets.diffusion_live import DiffusionLive, diffusion_live
 from genbook.widgets.elbo_gap import ElboGap, elbo_gap
+from genbook.widgets.gallery import Family, Gallery, gallery
 from genbook.widgets.gan_game import GanGame, gan_game
 from genbook.widgets.gradient_noise import GradientNoise, gradient_noise
 from genbook.widgets.interpolation import Interpolation, interpolation
@@ -33,6 +36,7 @@ from genbook.widgets.noise_schedule import NoiseSchedule, noise_schedule
 from genbook.widgets.panel import Panel
 from genbook.widgets.phase_portrait import PhasePortrait, phase_portrait
 from genbook.widgets.quiz import Quiz, quiz
+from genbook.widgets.real_or_generated import RealOrGenerated, real_or_generated
 from genbook.widgets.score_field import ScoreField, score_field
 from genbook.widgets.two_gaussians import TwoGaussians, two_gaussians
 
@@ -41,6 +45,8 @@ __all__ = [
     "CriticAndArtist",
     "DiffusionLive",
     "ElboGap",
+    "Family",
+    "Gallery",
     "GanGame",
     "GradientNoise",
     "Interpolation",
@@ -49,12 +55,14 @@ __all__ = [
     "Panel",
     "PhasePortrait",
     "Quiz",
+    "RealOrGenerated",
     "ScoreField",
     "TwoGaussians",
     "chain",
     "critic_and_artist",
     "diffusion_live",
     "elbo_gap",
+    "gallery",
     "gan_game",
     "gradient_noise",
     "interpolation",
@@ -62,6 +70,7 @@ __all__ = [
     "noise_schedule",
     "phase_portrait",
     "quiz",
+    "real_or_generated",
     "score_field",
     "two_gaussians",
 ]

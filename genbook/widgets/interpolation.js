@@ -22,7 +22,8 @@ const norm = (a) => Math.sqrt(dot(a, a));
 
 function render({ model, el }) {
   const shape = model.get("shape"), names = model.get("names");
-  const net = layers(model.get("weights"), model.get("widths"), model.get("activations"));
+  const net = layers(model.get("weights"), model.get("widths"), model.get("activations"),
+    model.get("scales"), model.get("skips"));
   const k = net[0].m, pixels = shape[0] * shape[1];
   const all = floats(model.get("codes")), bytes = model.get("images");
   const codes = names.map((_, i) => [...all.subarray(i * k, (i + 1) * k)]);
@@ -66,6 +67,7 @@ function render({ model, el }) {
       make("div", { className: "gb-middle" }, digit, said), ends[1].button),
     curve, strip);
   const paint = tiles(el, shape);
+  const dab = pixels < LARGE ? paint : quickTiles(el, shape); // for the strip's
 
   function go(t) {
     model.set("t", Math.round(clamp(t, 0, 1) / NUDGE) / Math.round(1 / NUDGE));
@@ -90,7 +92,7 @@ function render({ model, el }) {
       wall.setTransform(ctx.getTransform());
       for (let i = 0; i < STEPS; i++) {
         const pixels = decode(net, path(i / (STEPS - 1)));
-        paint(wall, pixels, i * (width + GAP), 0, width, height);
+        dab(wall, pixels, i * (width + GAP), 0, width, height);
       }
     }
     ctx.drawImage(row, 0, 0, w, h);

@@ -4,11 +4,13 @@
 const STEP = 0.1; // of an arrow key, in units of the prior's standard deviation
 const CELLS = 13; // the map behind the codes is CELLS × CELLS decoded digits
 const MARGIN = 22; // pixels for the numbers of the axes
+const WORK = 8000; // pixels of the map that are decoded in one frame
 
 function render({ model, el }) {
   const shape = model.get("shape"), limit = model.get("limit");
   const labels = model.get("labels"), codes = floats(model.get("codes"));
-  const net = layers(model.get("weights"), model.get("widths"), model.get("activations"));
+  const net = layers(model.get("weights"), model.get("widths"), model.get("activations"),
+    model.get("scales"), model.get("skips"));
 
   const plane = make("canvas", { className: "gb-plane", tabIndex: 0 });
   plane.setAttribute("role", "application");
@@ -25,7 +27,8 @@ function render({ model, el }) {
   el.classList.add("gb-figure", "gb-latent-plane");
   el.append(plane, make("div", { className: "gb-decoded" }, digit, said));
 
-  const paint = tiles(el, shape);
+  const paint = tiles(el, shape), size = shape[0] * shape[1];
+  const dab = size < LARGE ? paint : quickTiles(el, shape); // for many small ones
   const map = make("canvas"); // the plane without its point: drawn for a size and a theme
   let drawn = "";
 
@@ -40,23 +43,26 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  let digits; // what the decoder draws all over the plane: computed once
-  function background() {
-    if (digits) return digits;
-    const cell = 72, gap = 6;
-    digits = make("canvas", { width: cell * CELLS, height: cell * CELLS });
+  // What the decoder draws all over the plane: computed once. Where images are large it
+  // takes some frames, so that the page never waits for it.
+  const cell = 72, gap = 6, cells = CELLS ** 2;
+  const digits = make("canvas", { width: cell * CELLS, height: cell * CELLS });
+  const each = size < LARGE ? cells : Math.ceil(WORK / size);
+  let done = 0;
+  function addCells() {
     const ctx = digits.getContext("2d");
-    for (let i = 0; i < CELLS; i++) for (let j = 0; j < CELLS; j++) {
-      const [z1, z2] = [i + 0.5, CELLS - j - 0.5].map((n) => (2 * n / CELLS - 1) * limit);
-      paint(ctx, decode(net, [z1, z2]), i * cell + gap, j * cell + gap,
+    for (const end = Math.min(cells, done + each); done < end; done++) {
+      const i = done % CELLS, j = Math.floor(done / CELLS);
+      const z = [i + 0.5, CELLS - j - 0.5].map((n) => (2 * n / CELLS - 1) * limit);
+      dab(ctx, decode(net, z), i * cell + gap, j * cell + gap,
         cell - 2 * gap, cell - 2 * gap);
     }
-    return digits;
+    return done;
   }
 
   function drawMap() {
     const ink = getComputedStyle(el).color, r = devicePixelRatio || 1;
-    const state = [side(), ink, r].join();
+    const state = [side(), ink, r, addCells()].join();
     if (state === drawn) return;
     drawn = state;
     map.width = plane.width;
@@ -66,7 +72,7 @@ function render({ model, el }) {
     ctx.fillStyle = colour(el, "tile");
     ctx.fillRect(MARGIN, 0, s, s);
     ctx.globalAlpha = 0.22;
-    ctx.drawImage(background(), MARGIN, 0, s, s);
+    ctx.drawImage(digits, MARGIN, 0, s, s);
     ctx.globalAlpha = 1;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
@@ -106,6 +112,7 @@ function render({ model, el }) {
     paint(big.ctx, decode(net, z), 0, 0, big.w, big.h);
     const words = `z = (${signed(z[0])}, ${signed(z[1])})`;
     if (said.textContent !== words) said.textContent = words;
+    return done < cells;
   }
 
   draggable(

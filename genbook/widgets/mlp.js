@@ -24,28 +24,43 @@ function floats(view) {
   return new Float32Array(view.buffer.slice(view.byteOffset, end));
 }
 
-// Cut one buffer into layers: weight (n, m) then bias (n), layer after layer.
-function layers(weights, widths, activations) {
-  const all = floats(weights);
-  let at = 0;
+// Cut one buffer into layers: weight (n, m) then bias (n), layer after layer. Where there
+// are scales the weights are int8, and a row is so many times its scale: they lie in a
+// buffer of their own, scale (n) then bias (n), layer after layer. A skip of s adds the
+// input of the layer s - 1 before: x + f(W x + b), for s = 1.
+function layers(weights, widths, activations, scales, skips) {
+  const small = scales?.byteLength > 0, all = floats(small ? scales : weights);
+  let at = 0, from = 0;
   return activations.map((name, i) => {
-    const m = widths[i], n = widths[i + 1];
-    const weight = all.subarray(at, at += n * m), bias = all.subarray(at, at += n);
-    return { m, n, weight, bias, f: ACTIVATIONS[name] };
+    const m = widths[i], n = widths[i + 1], f = ACTIVATIONS[name], skip = skips?.[i];
+    if (!small) {
+      const weight = all.subarray(at, at += n * m), bias = all.subarray(at, at += n);
+      return { m, n, weight, bias, f, skip };
+    }
+    const scale = all.subarray(at, at += n), bias = all.subarray(at, at += n);
+    const weight = Float32Array.from({ length: n * m }, (_, k) =>
+      scale[Math.floor(k / m)] * weights.getInt8(from + k));
+    from += n * m;
+    return { m, n, weight, bias, f, skip };
   });
 }
 
 // The mean of p(x|z): sigmoid of the network's logits, a share of full ink per pixel.
 function decode(net, z) {
+  const inputs = [z];
   let x = z;
-  for (const { m, n, weight, bias, f } of net) {
+  for (const { m, n, weight, bias, f, skip } of net) {
     const y = new Float64Array(n);
     for (let i = 0, k = 0; i < n; i++) {
       let sum = bias[i];
       for (let j = 0; j < m; j++) sum += weight[k++] * x[j];
       y[i] = f(sum);
     }
-    x = y;
+    if (skip) {
+      const before = inputs[inputs.length - skip];
+      for (let i = 0; i < n; i++) y[i] += before[i];
+    }
+    inputs.push(x = y);
   }
   return x.map(sigmoid);
 }

@@ -1,13 +1,41 @@
 """A decoder on its way into the browser, and the arguments that go with it."""
 
-from typing import TYPE_CHECKING
+import copy
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
 
+import anywidget
 import numpy as np
+import traitlets
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 # torch is imported where it is needed: the page is built without it.
+
+
+class Decoder(anywidget.AnyWidget):
+    """A canvas that holds a decoder; `layers` says what its traits mean."""
+
+    weights = traitlets.Bytes().tag(sync=True)
+    scales = traitlets.Bytes().tag(sync=True)
+    widths = traitlets.List(traitlets.Int()).tag(sync=True)
+    activations = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    skips = traitlets.List(traitlets.Int()).tag(sync=True)
+
+
+class _Step(NamedTuple):
+    """One linear layer and what follows it: an activation, and x from ``skip`` ago."""
+
+    linear: "nn.Linear"
+    activation: str = "Identity"
+    skip: int = 0
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return weight (n, m) and bias (n)."""
+        bias = self.linear.bias
+        bias = np.zeros(self.linear.out_features) if bias is None else array(bias)
+        return array(self.linear.weight), bias
 
 
 def layers(decoder: "nn.Sequential") -> dict[str, object]:
@@ -15,52 +43,176 @@ def layers(decoder: "nn.Sequential") -> dict[str, object]:
 
     ``weights``: float32 little-endian bytes, layer after layer, weight (n, m) then
     bias (n); ``widths``: the sizes from input to output; ``activations``: the name of
-    what follows each linear layer. Raises ``ValueError`` for a layer that the browser
-    does not know, and for a network that does not end in a linear layer (its logits).
+    what follows each linear layer; ``skips``: how many layers back the x stands that
+    is added then, 0 for none. ``scales`` is empty; see `layers_int8`. Raises
+    ``ValueError`` for a layer that the browser does not know, and for a network that
+    does not end in a linear layer (its logits).
     """
+    steps = _steps(decoder)
+    data = [part.ravel() for step in steps for part in step.arrays()]
+    data = np.concatenate(data).astype("<f4")
+    return {"weights": data.tobytes(), "scales": b""} | _shape(steps)
+
+
+def layers_int8(decoder: "nn.Sequential") -> dict[str, object]:
+    """Return the same traits in a quarter of the bytes, for a decoder that is large.
+
+    ``weights``: int8, layer after layer, (n, m); ``scales``: float32, likewise, the
+    scale of each output (n) then its bias (n). The browser draws what `rounded` draws.
+    Raises as `layers` does.
+    """
+    import torch
+
+    from genbook import int8
+
+    steps = _steps(decoder)
+    weights, scales = [], []
+    for weight, bias in (step.arrays() for step in steps):
+        q, scale = int8.quantize(torch.as_tensor(weight))
+        weights.append(q.numpy().ravel())
+        scales += [scale.numpy(), bias]
+    return {
+        "weights": np.concatenate(weights).tobytes(),
+        "scales": np.concatenate(scales).astype("<f4").tobytes(),
+    } | _shape(steps)
+
+
+def rounded(decoder: "nn.Sequential") -> "nn.Sequential":
+    """Return a copy of the decoder whose weights have been through int8 and back."""
+    import torch
     from torch import nn
+
+    from genbook import int8
+
+    twin = copy.deepcopy(decoder)
+    with torch.no_grad():
+        for layer in twin.modules():
+            if isinstance(layer, nn.Linear):
+                layer.weight.copy_(int8.dequantize(*int8.quantize(layer.weight)))
+    return twin
+
+
+def low_rank(decoder: "nn.Sequential", codes: object, *, rank: int) -> "nn.Sequential":
+    """Return a decoder of fewer weights that draws nearly the same.
+
+    A layer y = W x + b becomes two, through ``rank`` numbers: y is replaced by its
+    projection U Uᵀ (y - ȳ) + ȳ on its ``rank`` principal components, over the ``codes``
+    (N, K). That is the nearest such layer in mean square (Eckart & Young 1936); a logit
+    of the last layer weighs as much as it moves its pixel, p (1 - p). A layer that
+    would not get smaller stays as it is.
+
+    Raises ``ValueError`` for rank < 1, and as `layers` does.
+    """
+    import torch
+    from torch import nn
+
+    from genbook.nets import Residual
+
+    steps = _steps(decoder)
+    z = codes_array(codes, steps[0].linear.in_features)
+    if rank < 1:
+        raise ValueError(f"rank: expected at least 1, got {rank}")
+    twin = copy.deepcopy(decoder)
+    weight = next(twin.parameters())
+    x = torch.as_tensor(z, dtype=weight.dtype, device=weight.device)
+    with torch.no_grad():
+        for i, layer in enumerate(twin):
+            after = layer(x)
+            if isinstance(layer, nn.Linear):
+                last = decoder[i] is steps[-1].linear
+                twin[i] = _thin(layer, x, rank, _moves(after) if last else None)
+            elif isinstance(layer, Residual):
+                layer.linear = _thin(layer.linear, x, rank)
+            x = after
+    flat = [[*layer] if isinstance(layer, nn.Sequential) else [layer] for layer in twin]
+    return nn.Sequential(*itertools.chain(*flat))
+
+
+def _thin(
+    layer: "nn.Linear", x: "Tensor", rank: int, scale: "Tensor | None" = None
+) -> "nn.Module":
+    """Return two linear layers for one, if they are smaller: see `low_rank`."""
+    import torch
+    from torch import nn
+
+    n, m = layer.weight.shape
+    if rank * (n + m) >= n * m:
+        return layer
+    y = layer(x)
+    mean = y.mean(0)
+    scale = torch.ones_like(mean) if scale is None else scale  # (n,)
+    u = torch.linalg.svd((y - mean) * scale, full_matrices=False).Vh[:rank].T
+    bias = 0 if layer.bias is None else layer.bias
+    down, up = nn.Linear(m, rank).to(u), nn.Linear(rank, n).to(u)
+    down.weight.copy_((u * scale[:, None]).T @ layer.weight)
+    down.bias.copy_(u.T @ (scale * (bias - mean)))
+    up.weight.copy_(u / scale[:, None])
+    up.bias.copy_(mean)
+    return nn.Sequential(down, up)
+
+
+def _moves(logits: "Tensor") -> "Tensor":
+    """Return how far each logit (B, n) moves its pixel, in root mean square, (n,)."""
+    slope = logits.sigmoid() * (-logits).sigmoid()
+    return slope.square().mean(0).sqrt() + 1e-4  # what never moves counts a little, too
+
+
+def _shape(steps: list[_Step]) -> dict[str, object]:
+    """Return the traits that are not numbers of the network."""
+    widths = [steps[0].linear.in_features]
+    return {
+        "widths": widths + [step.linear.out_features for step in steps],
+        "activations": [step.activation for step in steps],
+        "skips": [step.skip for step in steps],
+    }
+
+
+def _steps(decoder: "nn.Sequential") -> list[_Step]:
+    """Return the decoder as linear layers in a row, or say what is wrong with it."""
+    from torch import nn
+
+    from genbook.nets import Residual
 
     plain = (nn.ReLU, nn.SiLU, nn.Tanh, nn.Identity)
     if not isinstance(decoder, nn.Sequential):
         raise ValueError(
             f"decoder: expected an nn.Sequential, got {type(decoder).__name__}"
         )
-    weights: list[np.ndarray] = []
-    widths: list[int] = []
-    activations: list[str] = []
+    steps: list[_Step] = []
     for layer in decoder:
         name = type(layer).__name__
         if isinstance(layer, nn.Linear):
-            widths = widths or [layer.in_features]
-            if layer.in_features != widths[-1]:
-                raise ValueError(
-                    f"decoder: a layer expects {layer.in_features} inputs, "
-                    f"the one before it gives {widths[-1]}"
-                )
-            bias = np.zeros(layer.out_features) if layer.bias is None else layer.bias
-            weights += [array(layer.weight).ravel(), array(bias)]
-            widths.append(layer.out_features)
-            activations.append("Identity")
+            steps.append(_Step(layer))
+        elif isinstance(layer, Residual):
+            inner = layer.linear
+            inner = [*inner] if isinstance(inner, nn.Sequential) else [inner]
+            steps += [_Step(linear) for linear in inner]
+            steps[-1] = _Step(inner[-1], "SiLU", len(inner))
         elif isinstance(layer, nn.Flatten | nn.Unflatten):
             continue  # a matter of shape: the browser knows the image's shape
-        elif isinstance(layer, (*plain, nn.GELU)) and activations:
+        elif isinstance(layer, (*plain, nn.GELU)) and steps:
             if isinstance(layer, nn.GELU) and layer.approximate == "tanh":
                 name = "GELU tanh"
-            if activations[-1] != "Identity":
+            if steps[-1].activation != "Identity":
                 raise ValueError(f"decoder: {name} follows another activation")
-            activations[-1] = name
+            steps[-1] = _Step(steps[-1].linear, name)
         else:
             raise ValueError(
                 "decoder: expected Linear layers with ReLU, SiLU, Tanh or GELU "
                 f"between them, got {name}"
             )
-    if not activations or activations[-1] != "Identity":
-        last = activations[-1] if activations else "no layer at all"
+    if not steps or steps[-1].activation != "Identity":
+        last = steps[-1].activation if steps else "no layer at all"
         raise ValueError(f"decoder: expected a Linear layer at the end, got {last}")
-    data = np.concatenate(weights).astype("<f4")
-    if not np.isfinite(data).all():
+    for one, two in itertools.pairwise(step.linear for step in steps):
+        if one.out_features != two.in_features:
+            raise ValueError(
+                f"decoder: a layer expects {two.in_features} inputs, "
+                f"the one before it gives {one.out_features}"
+            )
+    if not all(np.isfinite(part).all() for step in steps for part in step.arrays()):
         raise ValueError("decoder: expected finite weights, got NaN or infinity")
-    return {"weights": data.tobytes(), "widths": widths, "activations": activations}
+    return steps
 
 
 def decode(decoder: "nn.Sequential", z: np.ndarray) -> np.ndarray:

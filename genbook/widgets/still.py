@@ -132,3 +132,31 @@ def chain(x_t: np.ndarray, x0_hat: np.ndarray) -> bytes:
         for axes, image in zip(half.subplots(4, 4).flat, images, strict=True):
             _digit(axes, image / 255)
     return _png(figure)
+
+
+def gallery(names: list[str], rows: list[np.ndarray]) -> bytes:
+    """Draw a row of images 0…1, (N, H, W), for each name."""
+    figure = Figure(figsize=(7.2, 0.62 * len(rows)), layout="constrained", dpi=72)
+    figure.set_facecolor("none")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(rows), len(rows[0]) + 2, squeeze=False)
+    for axes, name, images in zip(grid, names, rows, strict=True):
+        for empty in axes[:2]:
+            empty.set_axis_off()
+        axes[0].text(0, 0.5, name, color=COLORS["ink"], size=10, va="center",
+                     transform=axes[0].transAxes)  # fmt: skip
+        for place, image in zip(axes[2:], images, strict=True):
+            _digit(place, image)
+    return _png(figure)
+
+
+def real_or_generated(images: np.ndarray) -> bytes:
+    """Draw images 0…1, (N, H, W), in a row, and the question above them."""
+    figure = Figure(figsize=(6.4, 1.5), layout="constrained", facecolor="none")
+    FigureCanvasAgg(figure)
+    figure.suptitle("Which of them are real?", color=COLORS["ink"], fontsize=10)
+    for axes, image in zip(
+        np.atleast_1d(figure.subplots(1, len(images))), images, strict=True
+    ):
+        _digit(axes, image)
+    return _png(figure)
