@@ -61,6 +61,7 @@ CASES = {
     "UNet": (lambda: nets.UNet(), (1, 8, 8)),
     "UNet, three levels": (lambda: nets.UNet(3, widths=(8, 16, 24)), (3, 12, 8)),
     "UNet, one level": (lambda: nets.UNet(2, widths=(16,)), (2, 5, 3)),
+    "UNet, folded": (lambda: nets.Folded(nets.UNet(4, widths=(8,))), (1, 4, 6)),
 }
 
 
@@ -90,6 +91,21 @@ def test_every_parameter_is_trained(case):
     net(x, t).square().sum().backward()
     for name, p in net.named_parameters():
         assert p.grad is not None and p.grad.abs().sum() > 0, name
+
+
+def test_a_fold_loses_nothing_and_keeps_neighbours_together():
+    seen = []
+
+    class Same(nn.Module):
+        def forward(self, x, t):
+            seen.append(x)
+            return x
+
+    x = torch.arange(2.0 * 3 * 4 * 6).reshape(2, 3, 4, 6)
+    assert torch.equal(nets.Folded(Same())(x, torch.ones(2)), x)
+    (folded,) = seen
+    assert folded.shape == (2, 12, 2, 3)
+    assert torch.equal(folded[1, 4:8, 1, 2], x[1, 1, 2:4, 4:6].flatten())
 
 
 def test_attention_is_softmax_of_products():

@@ -139,21 +139,3 @@ def test_parts_change_nothing(monkeypatch, seeded):
     parts = recipe.sample(recipe.model, 3, seeded())
     assert torch.allclose(parts, whole, atol=1e-4)
     assert not torch.allclose(parts[0], parts[1], atol=1e-2)
-
-
-# ---- The fold ------------------------------------------------------------------------
-
-
-def test_a_fold_loses_nothing_and_keeps_neighbours_together():
-    seen = []
-
-    class Same(nn.Module):
-        def forward(self, x, t):
-            seen.append(x)
-            return x
-
-    x = torch.arange(2.0 * 3 * 4 * 6).reshape(2, 3, 4, 6)
-    assert torch.equal(nets.Folded(Same())(x, torch.ones(2)), x)
-    (folded,) = seen
-    assert folded.shape == (2, 12, 2, 3)
-    assert torch.equal(folded[1, 4:8, 1, 2], x[1, 1, 2:4, 4:6].flatten())
