@@ -84,16 +84,12 @@ def picture(name: str) -> None:
     ink = zoo.sample(name, 48, generator=torch.Generator().manual_seed(0))
     path = BOOK / f"images/zoo/{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(runs.png(plots.images(ink, alt=alt(zoo.card(name)), columns=16)))
+    path.write_bytes(runs.png(plots.images(ink, alt=alt(zoo.card(name)), columns=12)))
 
 
 def alt(card: dict) -> str:
     """Return what a card's picture shows, for those who cannot see it."""
-    metric = card["metrics"][0]
-    return (
-        f"48 samples of {card['name']}: three rows of handwritten digits, at a "
-        f"{metric['name']} of {number(metric['value'])} from the test images."
-    )
+    return f"48 samples of {card['name']}: handwritten digits, four rows of twelve."
 
 
 def page(text: str, cards: list[dict]) -> str:
@@ -132,8 +128,8 @@ def section(card: dict) -> str:
     if card["steps"] == card["of"]:
         steps = f"{card['steps']:,}"
     size = zoo.FOLDER.joinpath(f"{card['name']}.safetensors").stat().st_size
+    digest = card["data"]["train-images-idx3-ubyte"]
     facts = [
-        ("recipe", f"`{card['recipe']}`: {card['summary']}"),
         ("command", f"`{card['command']}`"),
         ("training", f"{steps} steps, {card['seconds']:,.0f} s on {card['machine']}"),
         ("network calls for a sample", f"{card['calls']}"),
@@ -142,24 +138,23 @@ def section(card: dict) -> str:
             (metric["name"], f"**{interval(metric)}**: {metric['meaning']}")
             for metric in card["metrics"]
         ),
-        ("data", ", ".join(f"{k} {v[:12]}…" for k, v in card["data"].items())),
+        ("data", f"MNIST; its training images have the SHA-256 {digest[:16]}…"),
         ("made", f"{card['date']} with torch {card['torch']}"),
         ("licence", card["licence"]),
     ]
-    image = f"```{{image}} images/zoo/{card['name']}.png\n:alt: {alt(card)}\n```\n"
+    image = (
+        f"```{{figure}} images/zoo/{card['name']}.png\n:alt: {alt(card)}\n\n"
+        f"{card['summary']}\n```\n"
+    )
     said = "\n".join(f"- {what}: {words}" for what, words in facts)
-    return f"## {card['name']}\n\n{image}\n{said}\n"
+    return f"({card['name']})=\n## {card['name']}\n\n{image}\n{said}\n"
 
 
 def interval(metric: dict) -> str:
     """Return a metric as its value and half its interval."""
-    half = metric["high"] - metric["value"]
-    return f"{number(metric['value'])} ± {number(half)}"
-
-
-def number(value: float) -> str:
-    """Return a number with two places, or with none where it is large."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+    value, half = metric["value"], metric["high"] - metric["value"]
+    places = 0 if value >= 100 else 2
+    return f"{value:.{places}f} ± {half:.{places}f}"
 
 
 def _solid(words: str) -> str:

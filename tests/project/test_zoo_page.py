@@ -18,7 +18,7 @@ CARD = {
     "recipe": "vae",
     "summary": "A VAE.",
     "command": "python -m genbook train vae --data mnist",
-    "data": {"train": "0123456789abcdef"},
+    "data": {"train-images-idx3-ubyte": "0123456789abcdef0123"},
     "steps": 1500,
     "of": 2000,
     "seconds": 61.5,
