@@ -19,6 +19,8 @@ denoising        lesson 09: back from noise to data, and the bound
 score            lesson 10: score matching, Langevin, SDE and ODE
 metrics          bits, distances, and the critic in whose features they are measured
 scoreboard       one line for each family, measured in the same way
+recipes          what is trained on images of 28 × 28, and how
+runs             a recipe followed to its end, through any break
 mnist_metrics    the critic of MNIST, and a Fréchet distance that needs no data
 evaluate         how good a model of MNIST is, each answer with its interval
 zoo              models of MNIST that ship, each with its card

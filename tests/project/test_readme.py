@@ -8,6 +8,7 @@ import sys
 import pytest
 from PIL import Image
 
+from genbook import __main__ as cli
 from tests.project.lessons import LESSONS, ROOT, colab, read, source
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,3 +49,10 @@ def test_make_targets_exist():
         text = (ROOT / name).read_text(encoding="utf-8")
         for target in set(re.findall(r"`(?:[^`\n]* )?make ([a-z-]+)", text)):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_commands_are_understood():
+    lines = re.findall(r"^.*-m genbook (.+?) *(?:#.*)?$", README, re.MULTILINE)
+    assert len(lines) >= 6
+    for line in lines:
+        assert cli._parser().parse_args(line.split())
