@@ -34,13 +34,16 @@ BEGIN, END = (
 )
 
 
-def ship(folder: Path, *, n: int = 10_000) -> str:
-    """Put the model of a run into the zoo; return its name there."""
+def ship(folder: Path, *, n: int = 10_000, options: str = "") -> str:
+    """Put the model of a run into the zoo; return its name there.
+
+    ``options`` are those of the command that trained it which a run does not remember.
+    """
     _, model, run = runs.load(folder)
     if run["data"] != "mnist":
         raise SystemExit(f"expected a run on mnist, got one on {run['data']}")
     recipe = run["recipe"]
-    name = f"{NAMES.get(recipe, recipe)}-{run['data']}".replace("_", "-")
+    name = named(recipe, run["data"])
     path = zoo.FOLDER / f"{name}.safetensors"
     dtype = torch.float16
     packed = zoo.pack(model.state_dict(), dtype=dtype)
@@ -50,7 +53,7 @@ def ship(folder: Path, *, n: int = 10_000) -> str:
     said = {
         "recipe": recipe,
         "summary": RECIPES[recipe].__doc__.splitlines()[0],
-        "command": command(run),
+        "command": command(run) + options,
         "data": MNIST.digests,
         "steps": run["step"],
         "of": run["steps"],
@@ -69,6 +72,11 @@ def ship(folder: Path, *, n: int = 10_000) -> str:
     said["metrics"] = [m._asdict() | {"small": m.small._asdict()} for m in found]
     zoo.write(path, packed, said)
     return name
+
+
+def named(recipe: str, images: str) -> str:
+    """Return what the zoo calls a recipe's model of these images."""
+    return f"{NAMES.get(recipe, recipe)}-{images}".replace("_", "-")
 
 
 def command(run: dict) -> str:
@@ -165,10 +173,12 @@ def main() -> None:
     """Ship the run that is named, if one is, and make the page again."""
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("run", type=Path, nargs="?", help="the folder of a run")
+    ask.add_argument("--bf16", action="store_true", help="it was trained with --bf16")
     ask.add_argument("-n", type=int, default=10_000, help="samples and images")
     options = ask.parse_args()
     if options.run:
-        name = ship(options.run, n=options.n)
+        more = " --bf16" if options.bf16 else ""
+        name = ship(options.run, n=options.n, options=more)
         picture(name)
         for metric in zoo.card(name)["metrics"]:
             print(f"{name}: {metric['name']} {interval(metric)}")

@@ -1,12 +1,15 @@
 """Does the page of the zoo say what the cards say, and show what it promises?"""
 
 import copy
+import json
 import re
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save
 
-from genbook import zoo
+from genbook import data, runs, zoo
 from genbook.recipes import RECIPES
 from scripts import ship
 from tests.project.lessons import ROOT
@@ -83,3 +86,50 @@ def test_the_command_on_a_card_is_one_that_trains_it(card):
     steps = re.search(r"--steps (\d+)", card["command"])
     asked = int(steps[1]) if steps else RECIPES[card["recipe"]]().steps
     assert asked == card["of"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run that has not learned anything, and an empty zoo."""
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    monkeypatch.setattr(ship, "BOOK", tmp_path)
+    images = torch.zeros(10, 1, 28, 28, dtype=torch.uint8)
+    monkeypatch.setattr(data, "mnist", lambda: data.Images(None, None, images, None))
+
+    def write(**changes):
+        said = {"recipe": "dcgan", "data": "mnist", "seed": 3, "step": 5, "steps": 9}
+        said |= {"seconds": 7.5} | changes
+        weights = RECIPES["dcgan"]().model.state_dict()
+        header = {"genbook": json.dumps(said)}
+        (tmp_path / runs.WEIGHTS).write_bytes(save(weights, header))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("limit", "dtype"), [(1_500_000, torch.float16), (500_000, torch.int8)]
+)
+def test_a_run_is_shipped_as_small_as_it_must_be(run, monkeypatch, limit, dtype):
+    monkeypatch.setattr(ship, "LIMIT", limit)
+    assert ship.ship(run(), n=4000, options=" --bf16") == "dcgan-mnist"
+    assert (zoo.FOLDER / "dcgan-mnist.safetensors").stat().st_size <= limit
+    packed, card = zoo.read(zoo.FOLDER / "dcgan-mnist.safetensors")
+    assert packed["generator.0.weight"].dtype == dtype
+    command = "python -m genbook train dcgan --data mnist --seed 3 --steps 9 --bf16"
+    assert card["command"] == command
+    assert (card["steps"], card["of"], card["seconds"]) == (5, 9, 7.5)
+    assert card["calls"] == 1 and card["metrics"][0]["value"] > 100
+    ship.picture("dcgan-mnist")
+    assert (ship.BOOK / "images/zoo/dcgan-mnist.png").stat().st_size > 1000
+
+
+def test_a_run_on_other_images_is_not_shipped(run):
+    with pytest.raises(SystemExit, match="expected a run on mnist, got one on kmnist"):
+        ship.ship(run(data="kmnist"))
+
+
+def test_names_are_those_of_the_recipes_with_hyphens():
+    assert ship.named("wgan_gp", "mnist") == "wgan-gp-mnist"
+    assert ship.named("ddpm_v", "mnist") == "ddpm-mnist"
+    assert ship.named("ddpm_eps", "mnist") == "ddpm-eps-mnist"
