@@ -41,6 +41,7 @@ MODULES = (
     "training",
     "vae",
     "probability",
+    "recipes/latent",
 )
 # What takes long to import; Adam's first step imports torch._dynamo.
 PRELOAD = [
@@ -1316,6 +1317,58 @@ MUTANTS = [
         "r, x0_before = now, x0_hat",
         "r, x0_before = r or now, x0_hat if x0_before is None else x0_before",
     ),
+    # ---- recipes for models with a latent variable
+    Mutant("vae recipe: half a KL", "recipes/latent", "recon + kl,", "recon + kl / 2,"),
+    Mutant("vae recipe: recon's sign", "recipes/latent", "-log_px_z", "log_px_z"),
+    Mutant(
+        "vae recipe: grey left grey",
+        "recipes/latent",
+        "return binarize(x, generator=generator), eps",
+        "return x.float() / 255, eps",
+    ),
+    Mutant(
+        "vae recipe: noise of its own",
+        "recipes/latent",
+        "len(x), model.latent, generator=generator, device",
+        "len(x), model.latent, device",
+    ),
+    Mutant(
+        "autoencoder recipe: no gauge", "recipes/latent", "error + gauge,", "error + 0,"
+    ),
+    Mutant(
+        "autoencoder recipe: bytes", "recipes/latent", "float() / 255,)", "float(),)"
+    ),
+    Mutant("gauge: mean for covariance", "recipes/latent", "z - mean", "z"),
+    Mutant("gauge: the volume lost", "recipes/latent", " - cov.logdet()", ""),
+    Mutant(
+        "gauge: log det's sign", "recipes/latent", "- cov.logdet()", "+ cov.logdet()"
+    ),
+    Mutant(
+        "residual: nothing goes straight on", "nets", "x + F.silu(self.", "F.silu(self."
+    ),
+    Mutant(
+        "residual: one block for all", "nets", "for _ in range(blocks)", "for _ in 'x'"
+    ),
+    Mutant(
+        "any batch: axes in another order",
+        "nets",
+        "z.reshape(-1, z.shape[-1])",
+        "z.transpose(0, -2).reshape(-1, z.shape[-1]) if z.dim() > 1 else z[None]",
+    ),
+    Mutant("bernoulli: one sign", "vae", "x * logits - F.soft", "x * logits + F.soft"),
+    Mutant(
+        "bernoulli: grey let through",
+        "vae",
+        """self._check(x)
+        return x""",
+        "return x",
+    ),
+    Mutant(
+        "model: infinite pixels let through",
+        "vae",
+        "not all(extreme.isfinite() for extreme in x.aminmax())",
+        "x.isnan().any()",
+    ),
     # ---- nets: what is told the time
     Mutant(
         "sinusoidal: half the frequencies",
@@ -1514,7 +1567,7 @@ def _child(root: Path, modules: tuple[str, ...]) -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they cost half of a short run
     plugins = ["-p", "_hypothesis_pytestplugin", "-p", "no:cacheprovider"]
     options = ["-x", "-q", "--tb=line", f"--rootdir={root}", "-c", os.devnull]
-    tests = [f"tests/test_{name}.py" for name in modules]
+    tests = [f"tests/test_{name.replace('/', '_')}.py" for name in modules]
     profile = "--hypothesis-profile=mutation"
     sys.exit(pytest.main([*plugins, *options, profile, *tests]))
 
