@@ -90,6 +90,9 @@ class Flat(nn.Module):
     Takes x / √(σ² + 1) beside log σ, (B, 785). The U-Net's answer is read as v: far
     out in the noise the rest of the noise then follows from x itself, and no small
     error there is made large (Karras et al. 2022, table 1, with data of spread 1).
+
+    The level is told as the time at which ``ddpm``'s schedule has it, nearly. So that
+    network, asked for v, can be put here as it is, and knows the score.
     """
 
     def __init__(self, net: nn.Module):
@@ -99,10 +102,9 @@ class Flat(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the guess at the noise (B, 784)."""
         x, log_sigma = x[:, :-1], x[:, -1:]
-        # log σ in hundredths, from 0 to about 1000, as if it were a time.
-        t = 100 * (log_sigma[:, 0] + 4)
-        answer = self.net(x.unflatten(1, SHAPE), t).flatten(1)
         sigma = log_sigma.exp()
+        t = 2000 / math.pi * sigma[:, 0].atan()
+        answer = self.net(x.unflatten(1, SHAPE), t).flatten(1)
         return (sigma * x + answer) / (sigma**2 + 1).sqrt()
 
 
