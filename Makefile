@@ -46,7 +46,7 @@ test: $(STAMP)  ## every check of the book, in a real browser too
 # plotly 5 would add a page of its own to each figure, where no Colab tells it not to.
 test-colab: export PLOTLY_RENDERER := plotly_mimetype
 test-colab: $(COLAB)/installed  ## run the lessons beside Colab's versions
-	@$(COLAB)/bin/python -m pytest tests/colab notebooks $(ARGS)
+	@$(COLAB)/bin/python -m pytest tests/colab notebooks book $(ARGS)
 
 bench: $(STAMP)  ## measure speed and weight; writes book/benchmarks.md
 	@$(BIN)/python -m scripts.ensure_chromium

@@ -1,6 +1,6 @@
 """Run lessons from top to bottom and store what they print and draw, in place.
 
-    python -m scripts.run_lessons                            all of them
+    python -m scripts.run_lessons                            all, and the gallery
     python -m scripts.run_lessons notebooks/03_vae.ipynb     these
 
 What they measured for the book's scoreboard goes there. Of a lesson's own file, a
@@ -20,7 +20,7 @@ from nbclient.exceptions import CellExecutionError
 
 from scripts import scoreboard
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+ROOT = Path(__file__).parents[1]
 STATE = "application/vnd.jupyter.widget-state+json"
 METADATA = {
     "kernelspec": {
@@ -94,4 +94,8 @@ def main(paths: list[Path]) -> int:
 
 if __name__ == "__main__":
     named = [Path(name) for name in sys.argv[1:]]
-    sys.exit(min(1, main(named or sorted(NOTEBOOKS.glob("*.ipynb")))))
+    every = [
+        *sorted(ROOT.glob("notebooks/*.ipynb")),
+        *sorted(ROOT.glob("book/*.ipynb")),
+    ]
+    sys.exit(min(1, main(named or every)))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # torch is imported where it is needed: the page is built without it.
 
+PAGE = 350_000  # bytes that a page spends on a decoder
+
 
 class Decoder(anywidget.AnyWidget):
     """A canvas that holds a decoder; `layers` says what its traits mean."""
@@ -126,6 +128,34 @@ def low_rank(decoder: "nn.Sequential", codes: object, *, rank: int) -> "nn.Seque
             x = after
     flat = [[*layer] if isinstance(layer, nn.Sequential) else [layer] for layer in twin]
     return nn.Sequential(*itertools.chain(*flat))
+
+
+def for_page(
+    decoder: "nn.Sequential", codes: object, *, size: int = PAGE
+) -> "nn.Sequential":
+    """Return the decoder if its int8 form fits a page, else the best form that does.
+
+    That is the one of `low_rank` with the highest rank; ``size`` is in bytes of the
+    page, which holds the numbers in base64. Raises ``ValueError`` if none fits.
+    """
+    shapes = [step.linear.weight.shape for step in _steps(decoder)]
+
+    def stored(rank: int) -> float:
+        """Return the bytes of the page: one a weight, eight an output, in base64."""
+        thin = [rank * (n + m) < n * m for n, m in shapes]
+        weights = [
+            rank * (n + m) + 8 * rank if small else n * m
+            for (n, m), small in zip(shapes, thin, strict=True)
+        ]
+        return 4 / 3 * (sum(weights) + 8 * sum(n for n, _ in shapes))
+
+    most = max(min(shape) for shape in shapes)
+    if stored(most) <= size:
+        return decoder
+    fitting = [rank for rank in range(1, most) if stored(rank) <= size]
+    if not fitting:
+        raise ValueError(f"size: expected at least {stored(1):.0f} bytes, got {size}")
+    return low_rank(decoder, codes, rank=fitting[-1])
 
 
 def _thin(

@@ -8,6 +8,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
+PAGES = sorted(ROOT.glob("book/*.ipynb"))  # run and stored as lessons are
 
 
 def address() -> str:
@@ -22,12 +23,12 @@ def branch() -> str:
     return config["repository"]["branch"]
 
 
-def colab(name: str) -> str:
+def colab(name: str, folder: str = "notebooks") -> str:
     """Return the link that opens the lesson of this file name in Colab."""
     repository = address().removeprefix("https://github.com/")
     return (
         f"https://colab.research.google.com/github/{repository}/blob/{branch()}"
-        f"/notebooks/{name}"
+        f"/{folder}/{name}"
     )
 
 

@@ -25,11 +25,21 @@ PLOTLY = "application/vnd.plotly.v1+json"
 
 def lesson_faults(notebook: dict, name: str) -> list[str]:
     """Return what a lesson's notebook lacks; [] for one that may be published."""
+    return [
+        *page_faults(notebook, colab(name)),
+        *_section_faults(notebook["cells"]),
+    ]
+
+
+def page_faults(notebook: dict, link: str) -> list[str]:
+    """Return what a notebook lacks that is a page of the book, lesson or not.
+
+    ``link`` is the one that opens it in Colab.
+    """
     cells = notebook["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     return [
-        *_opening_faults(cells, name),
-        *_section_faults(cells),
+        *_opening_faults(cells, link),
         *_summary_faults(cells),
         *_metadata_faults(notebook),
         *_count_faults(code),
@@ -37,12 +47,12 @@ def lesson_faults(notebook: dict, name: str) -> list[str]:
     ]
 
 
-def _opening_faults(cells, name):
+def _opening_faults(cells, link):
     title, setup = cells[0], cells[1]
     if title["cell_type"] != "markdown" or not source(title).startswith("# "):
         yield "cell 0: expected Markdown that starts with the title, '# …'"
-    if f"[Open in Colab]({colab(name)})" not in source(title):
-        yield f"cell 0: expected the link [Open in Colab]({colab(name)})"
+    if f"[Open in Colab]({link})" not in source(title):
+        yield f"cell 0: expected the link [Open in Colab]({link})"
     install = f"git+{address()}"
     if setup["cell_type"] != "code" or install not in source(setup):
         yield f"cell 1: expected the set-up, which installs {install} in Colab"

@@ -5,14 +5,27 @@ import json
 
 import pytest
 
-from tests.project.lessons import LESSONS, ROOT, address, colab, read, tracked
-from tests.project.rules import PLOTLY, SECTIONS, lesson_faults, text_faults
+from tests.project.lessons import LESSONS, PAGES, ROOT, address, colab, read, tracked
+from tests.project.rules import (
+    PLOTLY,
+    SECTIONS,
+    lesson_faults,
+    page_faults,
+    text_faults,
+)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lesson(path):
     assert lesson_faults(read(path), path.name) == []
     assert path.stat().st_size < 1_000_000, "a lesson's file stays under 1 MB"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_page(path):
+    """A page that is run but teaches nothing new has no sections to hold to."""
+    assert page_faults(read(path), colab(path.name, "book")) == []
+    assert path.stat().st_size < 1_600_000, "with decoders and images, under 1.6 MB"
 
 
 def test_there_are_lessons():
@@ -119,6 +132,16 @@ def test_a_bad_lesson_is_noticed(name):
     BREAKS[name](bad)
     assert json.dumps(bad) != json.dumps(GOOD)
     assert lesson_faults(bad, "03_vae.ipynb") != []
+
+
+def test_a_page_is_held_to_all_but_the_sections():
+    page, link = copy.deepcopy(GOOD), colab("gallery.ipynb", "book")
+    page["cells"][0]["source"] = f"# The gallery\n[Open in Colab]({link})"
+    BREAKS["a section of its own"](page)
+    assert page_faults(page, link) == []
+    assert page_faults(page, colab("gallery.ipynb")) != []
+    BREAKS["no alt"](page)
+    assert page_faults(page, link) != []
 
 
 REPOSITORY = address().rpartition("/")[2]

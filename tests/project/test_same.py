@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from genbook.widgets import Quiz
-from tests.project.lessons import LESSONS, read, source
+from tests.project.lessons import LESSONS, PAGES, read, source
 from tests.project.same import WIDGETS, bare, differences, in_package, outdated
 
 
@@ -68,7 +68,7 @@ def test_methods_and_nested_docstrings():
     assert trees[0] == trees[1] != trees[2]
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*LESSONS, *PAGES], ids=lambda path: path.stem)
 def test_stored_widgets_are_the_package(path):
     """A page runs the script that its lesson stored; `make lessons` renews it."""
     assert outdated(read(path)) == []

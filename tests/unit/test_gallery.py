@@ -1,5 +1,7 @@
 """The gallery and the game in Python, the atlas, and decoders that travel in int8."""
 
+import base64
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,29 @@ def test_a_low_rank_form_is_the_best_there_is(seeded):
     assert moves.max() > 3 * moves.min(), "some move more than others"
     off = ((y - thin) * moves).square().sum().item()
     assert off == pytest.approx(s[3:].square().sum().item(), rel=1e-6)
+
+
+def in_base64(decoder):
+    """Return what the stored notebook spends on the decoder."""
+    traits = mlp.layers_int8(decoder)
+    return sum(len(base64.b64encode(traits[k])) for k in ("weights", "scales"))
+
+
+def test_a_decoder_is_made_to_fit_the_page():
+    """With the highest rank that does; one that fits already is left as it is."""
+    net, z = nets.residual_mlp(8, 40, (1, 9, 9), blocks=2), torch.randn(200, 8)
+    whole = in_base64(net)
+    assert mlp.for_page(net, z) is net
+    assert mlp.for_page(net, z, size=whole) is net
+    assert in_base64(mlp.for_page(net, z, size=whole - 10)) <= whole - 10
+    for size in (7500, 5500):
+        thin = mlp.for_page(net, z, size=size)
+        rank = thin[2].linear[0].out_features
+        assert in_base64(thin) <= size < in_base64(mlp.low_rank(net, z, rank=rank + 1))
+    with pytest.raises(ValueError, match=r"size: expected at least .* got 2000"):
+        mlp.for_page(net, z, size=2000)
+    large, z = net28(width=320), torch.randn(900, 16)
+    assert 340_000 < in_base64(mlp.for_page(large, z)) <= 350_000 < in_base64(large)
 
 
 def test_a_residual_layer_keeps_its_straight_path(seeded):
