@@ -5,7 +5,6 @@ Where a process must die for it, or several must work together, see
 """
 
 import csv
-import errno
 import json
 import math
 import os
@@ -320,29 +319,6 @@ def test_the_weights_say_what_they_are(tmp_path, plain):
     assert digest != runs.digest(toy_run.images().flip(0))
 
 
-def test_samples_and_curves_are_drawn_as_it_goes(tmp_path):
-    noise = []
-
-    def sample(model, n, generator):
-        assert not model.training and not torch.is_grad_enabled()
-        noise.append(torch.rand(n, 1, 8, 8, generator=generator))
-        return noise[-1] / (0 if len(noise) == 2 else 1)  # once not finite
-
-    recipe = linear({"a": 1.0}, [("a", 1, lambda m: {"loss": m["a"]})])
-    follow(recipe._replace(sample=sample), tmp_path, every=4)
-    assert torch.equal(*noise) and len(noise[0]) == 64
-    for name in ("samples-0000004.png", "samples-0000006.png", "curves.png"):
-        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
-
-
-def test_drawing_leaves_the_run_as_it_is(tmp_path, monkeypatch):
-    drawn = toy_run.follow(tmp_path / "drawn", steps=7)
-    monkeypatch.setattr(runs._Course, "show", lambda self: None)
-    assert drawn == toy_run.follow(tmp_path / "not", steps=7)
-    states = [toy_run.state(tmp_path / name) for name in ("drawn", "not")]
-    assert toy_run.same(*states)
-
-
 # ---------------------------------------------------------------------- what goes wrong
 
 
@@ -371,35 +347,6 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path, plain):
     with pytest.raises(FloatingPointError, match=r"step 1: the weights 'a'.*no check"):
         follow(recipe, tmp_path, every=1)
     assert not (tmp_path / runs.CHECKPOINT).exists()
-
-
-@pytest.mark.parametrize("name", [runs.CHECKPOINT, runs.WEIGHTS, runs.LOG])
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_costs_no_checkpoint(tmp_path, plain, monkeypatch, name, call):
-    toy_run.follow(tmp_path / "whole")
-    real, times = getattr(os, call), []
-    place = (runs.CHECKPOINT, runs.WEIGHTS, runs.LOG).index(name)
-
-    def full(*given):
-        times.append(given)
-        if len(times) == 3 + 1 + place:  # three files a checkpoint; in the second
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return real(*given)
-
-    monkeypatch.setattr(os, call, full)
-    with pytest.raises(OSError) as error:
-        toy_run.follow(tmp_path / "full")
-    monkeypatch.undo()
-    monkeypatch.setattr(runs._Course, "show", lambda self: None)
-    kept = toy_run.EVERY * (1 if name == runs.CHECKPOINT else 2)
-    assert str(tmp_path / "full" / name) in str(error.value)
-    assert "(No space left on device)" in str(error.value)
-    assert f"that of step {kept}, in" in str(error.value)
-    assert toy_run.state(tmp_path / "full")["step"] == kept
-    assert not list((tmp_path / "full").glob("*.part"))
-    toy_run.follow(tmp_path / "full", resume=True)
-    states = [toy_run.state(tmp_path / folder) for folder in ("whole", "full")]
-    assert toy_run.same(*states)
 
 
 def test_write_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
-"""runs: killed at any moment, out of room, interrupted, and shared by processes."""
+"""runs: killed at any moment, out of room, drawn as it goes, shared by processes."""
 
+import errno
 import multiprocessing
 import os
 import random
@@ -117,6 +118,68 @@ def test_out_of_room_it_keeps_the_checkpoint_and_says_so(tmp_path):
     assert toy_run.state(folder)["step"] == 6
     assert child(killed_in_step, folder, 10**6, True) == 0
     assert toy_run.same(expected, toy_run.state(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        (runs.CHECKPOINT, "fsync"),
+        (runs.CHECKPOINT, "replace"),
+        (runs.WEIGHTS, "replace"),
+        (runs.LOG, "replace"),
+    ],
+)
+def test_a_full_disk_costs_no_checkpoint(tmp_path, monkeypatch, name, call):
+    monkeypatch.setattr(runs._Course, "show", lambda self: None)
+    toy_run.follow(tmp_path / "whole")
+    real, times = getattr(os, call), []
+    place = (runs.CHECKPOINT, runs.WEIGHTS, runs.LOG).index(name)
+
+    def full(*given):
+        times.append(given)
+        if len(times) == 3 + 1 + place:  # three files a checkpoint; in the second
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*given)
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError) as error:
+        toy_run.follow(tmp_path / "full")
+    monkeypatch.undo()
+    monkeypatch.setattr(runs._Course, "show", lambda self: None)
+    kept = toy_run.EVERY * (1 if name == runs.CHECKPOINT else 2)
+    assert str(tmp_path / "full" / name) in str(error.value)
+    assert "(No space left on device)" in str(error.value)
+    assert f"that of step {kept}, in" in str(error.value)
+    assert toy_run.state(tmp_path / "full")["step"] == kept
+    assert not list((tmp_path / "full").glob("*.part"))
+    toy_run.follow(tmp_path / "full", resume=True)
+    states = [toy_run.state(tmp_path / folder) for folder in ("whole", "full")]
+    assert toy_run.same(*states)
+
+
+def test_samples_and_curves_are_drawn_as_it_goes(tmp_path):
+    noise = []
+
+    def sample(model, n, generator):
+        assert not model.training and not torch.is_grad_enabled()
+        noise.append(torch.rand(n, 1, 8, 8, generator=generator))
+        return noise[-1] / (0 if len(noise) == 2 else 1)  # once not finite
+
+    def drawn():
+        return toy_run.toy()._replace(sample=sample)
+
+    toy_run.follow(tmp_path, make=drawn, steps=9)
+    assert torch.equal(*noise) and len(noise[0]) == 64
+    for name in ("samples-0000006.png", "samples-0000009.png", "curves.png"):
+        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_drawing_leaves_the_run_as_it_is(tmp_path, monkeypatch):
+    drawn = toy_run.follow(tmp_path / "drawn", steps=7)
+    monkeypatch.setattr(runs._Course, "show", lambda self: None)
+    assert drawn == toy_run.follow(tmp_path / "not", steps=7)
+    states = [toy_run.state(tmp_path / name) for name in ("drawn", "not")]
+    assert toy_run.same(*states)
 
 
 def test_two_processes_end_as_one_does(tmp_path, monkeypatch):
