@@ -36,6 +36,7 @@ MODULES = (
     "mixture",
     "mnist",
     "nets",
+    "runs",
     "score",
     "scoreboard",
     "training",
@@ -1503,6 +1504,75 @@ MUTANTS = [
     Mutant("binarized: the other way", "mnist", "u < x.float()", "u > x.float()"),
     Mutant("binarized: of 256", "mnist", "x.float() / 255", "x.float() / 256"),
     Mutant("binarized: by a threshold", "mnist", "(u < x", "(0.5 < x"),
+    # ---- runs
+    Mutant("run: one noise for all steps", "runs", '"noise", step)', '"noise")'),
+    Mutant("run: one order for all seeds", "runs", '(seed, "order", ', '("order", '),
+    Mutant("run: one order for all passes", "runs", '"order", epoch)', '"order")'),
+    Mutant(
+        "run: dropout has a past",
+        "runs",
+        'torch.manual_seed(_mixed(seed, "step", step))',
+        "pass",
+    ),
+    Mutant(
+        "run: the average starts anew",
+        "runs",
+        'self.averaged.load_state_dict(saved["averaged"])',
+        "pass",
+    ),
+    Mutant(
+        "run: the optimizers start anew",
+        "runs",
+        "optimizer.load_state_dict(state)",
+        "pass",
+    ),
+    Mutant("run: a rate one step late", "runs", "rate((step - 1) /", "rate(step /"),
+    Mutant("run: all players at once", "runs", "if step % player.every:", "if False:"),
+    Mutant(
+        "run: the last weights for the average",
+        "runs",
+        "return self.averaged.module if self.averaged else self.model",
+        "return self.model",
+    ),
+    Mutant(
+        "run: infinity passes",
+        "runs",
+        "if not math.isfinite(terms[name])",
+        "if math.isnan(terms[name])",
+    ),
+    Mutant(
+        "run: the sum takes the blame",
+        "runs",
+        'name.endswith("loss")):',
+        'not name.endswith("loss")):',
+    ),
+    Mutant(
+        "run: bad weights are kept",
+        "runs",
+        "if not weight.isfinite().all():",
+        "if False:",
+    ),
+    Mutant("run: a sum in the log", "runs", "math.fsum(v) / len(v)", "math.fsum(v)"),
+    Mutant("run: a row of all steps", "runs", "self.sums.clear()", "pass"),
+    Mutant(
+        "run: written in place",
+        "runs",
+        'path.with_name(path.name + ".part")',
+        "path",
+    ),
+    Mutant(
+        "run: a pickle is trusted",
+        "runs",
+        'map_location="cpu", weights_only=True',
+        'map_location="cpu", weights_only=False',
+    ),
+    Mutant("run: each process takes all", "runs", ".chunk(self.size)[self.rank]", ""),
+    Mutant(
+        "run: gradients of one process",
+        "runs",
+        "grad.copy_(mean.view(grad.shape))",
+        "pass",
+    ),
 ]
 
 
