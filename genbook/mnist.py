@@ -182,7 +182,8 @@ def dequantize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor
 
     So a density on [0, 1) can be fitted to pixels that are whole numbers; its log
     bounds the log-probability of the bytes from below once log 256 a pixel is taken
-    off. Returns float32 in [0, 1), in the shape of x; u is drawn on the CPU.
+    off. Returns float32 in [0, 1), in the shape of x; u is drawn where
+    the generator lives, on the CPU by default.
 
     Raises ValueError for anything but uint8.
 
@@ -190,7 +191,7 @@ def dequantize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor
     generative models, section 3.1.
     """
     _expect_bytes(x)
-    u = torch.rand(x.shape, generator=generator, dtype=torch.float32).to(x.device)
+    u = _uniform(x, generator)
     # In steps of 2⁻¹⁶ x + u is exact in float32, and never rounds up into the next bin.
     u = (u * 2**16).floor() / 2**16
     return (x + u) / 256
@@ -199,7 +200,8 @@ def dequantize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor
 def binarize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """Draw each pixel black or white, ``P(1) = x / 255``, anew at each call.
 
-    Returns 0. and 1., float32, in the shape of x; drawn on the CPU.
+    Returns 0. and 1., float32, in the shape of x; drawn where the generator
+    lives, on the CPU by default.
 
     Raises ValueError for anything but uint8.
 
@@ -207,8 +209,15 @@ def binarize(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     belief networks; called dynamic, against a set that was binarised once for all.
     """
     _expect_bytes(x)
-    u = torch.rand(x.shape, generator=generator, dtype=torch.float32).to(x.device)
+    u = _uniform(x, generator)
     return (u < x.float() / 255).float()
+
+
+def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return numbers uniform on [0, 1), float32, in the shape of x and beside it."""
+    where = generator.device if generator else "cpu"
+    u = torch.rand(x.shape, generator=generator, dtype=torch.float32, device=where)
+    return u.to(x.device)
 
 
 def _images(source: Source) -> Images:

@@ -212,3 +212,18 @@ def test_two_processes_end_as_one_does(tmp_path, monkeypatch):
         for name, weight in one[key].items():
             assert torch.allclose(weight, two[key][name], rtol=0, atol=1e-5), name
     assert not toy_run.same(one["model"], two["model"])  # two did work apart
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", runs.RECIPES)
+def test_a_recipe_trains_and_goes_on_on_a_gpu(tmp_path, name):
+    torch.set_default_dtype(torch.float32)
+    make = runs.RECIPES[name]
+    x = torch.randint(0, 256, (2 * make().size, 1, 28, 28)).to(torch.uint8)
+    options = {"folder": tmp_path, "data": "noise", "device": "cuda", "bf16": True}
+    broken = toy_run.struck(make, 3, signal.SIGINT)
+    assert not runs.train(broken, x, steps=60, every=60, **options)
+    assert toy_run.state(tmp_path)["step"] == runs.LOOK
+    assert runs.train(make, x, resume=True, **options)
+    assert all(w.isfinite().all() for w in toy_run.state(tmp_path)["model"].values())
