@@ -148,7 +148,9 @@ class _Course:
         ]
         self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
         self.averaged = recipe.ema and AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)
+            self.model,
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema),
+            use_buffers=True,  # BatchNorm's statistics belong to the weights
         )
         self.generator = torch.Generator(crew.device)
         self.step, self.seconds = 0, 0.0

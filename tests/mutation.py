@@ -28,6 +28,8 @@ MODULES = (
     "data",
     "denoising",
     "diffusion",
+    "evaluate",
+    "gan",
     "gan_dynamics",
     "gradients",
     "int8",
@@ -35,6 +37,7 @@ MODULES = (
     "metrics",
     "mixture",
     "mnist",
+    "mnist_metrics",
     "nets",
     "runs",
     "score",
@@ -42,7 +45,10 @@ MODULES = (
     "training",
     "vae",
     "probability",
+    "recipes/adversarial",
     "recipes/latent",
+    "recipes/noise",
+    "zoo",
 )
 # What takes long to import; Adam's first step imports torch._dynamo.
 PRELOAD = [
@@ -528,18 +534,18 @@ MUTANTS = [
         "return log_q - log_p",
     ),
     Mutant("best d: p alone", "gan", "return log_p - log_q", "return log_p"),
-    Mutant("gan: detach lost", "gan", "(len(x))).detach()", "(len(x)))"),
+    Mutant("gan: detach lost", "gan", "fake.detach()", "fake"),
     Mutant(
         "gan: detach for the generator",
         "gan",
-        "model.generator(model.noise(n))",
-        "model.generator(model.noise(n)).detach()",
+        "nonsaturating(model.discriminator(fake))",
+        "nonsaturating(model.discriminator(fake.detach()))",
     ),
     Mutant(
         "gan: real for fake",
         "gan",
-        "model.discriminator(x), model.discriminator(fake)",
-        "model.discriminator(fake), model.discriminator(x)",
+        "model.discriminator(x), model.discriminator(fake.detach())",
+        "model.discriminator(fake.detach()), model.discriminator(x)",
     ),
     Mutant(
         "gan: one noise for all",
@@ -548,13 +554,25 @@ MUTANTS = [
         "            (1, self.latent), generator",
     ),
     Mutant(
-        "gan: images share their norm",
+        "gan: real and fake share their norm",
         "gan",
-        "nn.GroupNorm(4, 2 * width)",
-        "nn.BatchNorm2d(2 * width)",
+        "d_loss(model.discriminator(x), model.discriminator(fake.detach()))",
+        "d_loss(*model.discriminator(torch.cat([x, fake.detach()])).chunk(2))",
     ),
-    Mutant("play: gradients of G's turn kept", "gan", "adam_d.zero_grad()", "pass"),
-    Mutant("play: gradients of D's turn kept", "gan", "adam_g.zero_grad()", "pass"),
+    Mutant(
+        "gan: statistics of the last batch alone",
+        "gan",
+        "nn.BatchNorm2d(2 * width)",
+        "nn.BatchNorm2d(2 * width, track_running_stats=False)",
+    ),
+    Mutant("play: D's old gradients kept", "gan", "adam_d.zero_grad()", "pass"),
+    Mutant("play: G's old gradients kept", "gan", "adam_g.zero_grad()", "pass"),
+    Mutant(
+        "play: other fakes for G",
+        "gan",
+        "model.g_loss(fake)",
+        "model.g_loss(model.sample(len(x)))",
+    ),
     Mutant(
         "play: D never moves", "gan", "            adam_d.step()", "            pass"
     ),
@@ -572,6 +590,18 @@ MUTANTS = [
         "gan",
         "generator.parameters(), lr=lr, betas=betas",
         "generator.parameters(), lr=lr",
+    ),
+    Mutant(
+        "ema: the first weights remembered",
+        "gan",
+        "min(ema, n / (9 + n))",
+        "ema",
+    ),
+    Mutant(
+        "ema: statistics of the first step",
+        "gan",
+        "if tensor.is_floating_point():",
+        "if 'running' not in name and tensor.is_floating_point():",
     ),
     Mutant(
         "fit_gan: the average not kept",
@@ -687,7 +717,7 @@ MUTANTS = [
     Mutant(
         "model: levels not spread",
         "score",
-        "u = ((torch.arange(len(x)) + u) / len(x)).to(x)",
+        "u = (torch.arange(len(x), device=x.device) + u) / len(x)",
         "pass",
     ),
     Mutant(
@@ -816,6 +846,79 @@ MUTANTS = [
         "_critic()(_ink(x)).softmax(1)",
         "_critic()(_ink(x))",
     ),
+    Mutant("frechet to: cov for its root", "metrics", "(min=0).sqrt()[", "(min=0)["),
+    Mutant("frechet to: axes turned", "metrics", "* axes.T", "* axes"),
+    Mutant("frechet to: means lost", "metrics", "- mean[0]).square", "* 0).square"),
+    Mutant("frechet to: any matrix", "metrics", " and torch.allclose(cov, cov.T)", ""),
+    # ---- mnist_metrics
+    Mutant(
+        "mnist critic: ink as it is",
+        "mnist_metrics",
+        "self.body(2 * x - 1)",
+        "self.body(x)",
+    ),
+    Mutant("mnist critic: logits", "mnist_metrics", ".softmax(1)", ""),
+    Mutant("mnist critic: bytes are well", "mnist_metrics", "(x <= 1)", "(x <= 255)"),
+    # ---- evaluate
+    Mutant("distance: of one group", "evaluate", "torch.cat(groups)", "groups[0]"),
+    Mutant(
+        "distance: interval of one group",
+        "evaluate",
+        "/ math.sqrt(len(groups))",
+        "/ 1",
+    ),
+    Mutant(
+        "distance: again the same noise",
+        "evaluate",
+        "for _ in range(n // size)",
+        "for generator in [_seed(0) for _ in range(n // size)]",
+    ),
+    Mutant("nats: sign", "evaluate", "return -torch.cat", "return torch.cat"),
+    Mutant("nats: rough alone", "evaluate", "+ change.mean())", "+ 0 * change.mean())"),
+    Mutant(
+        "nats: change of other images",
+        "evaluate",
+        "_seed(1)) - rough[some]",
+        "_seed(1)) - rough[:fine]",
+    ),
+    Mutant("nats: one draw for two", "evaluate", "new.var() / 2", "new.var()"),
+    Mutant("nats: change taken as exact", "evaluate", "+ change.var() / fine", "+ 0"),
+    Mutant("nats: the first images", "evaluate", "* n // few", ""),
+    Mutant(
+        "nats: grey images",
+        "evaluate",
+        "x = binarize(images, generator=_seed(0))[",
+        "x = (images / 255).round()[",
+    ),
+    Mutant("error: sum", "evaluate", "float(each.mean()), 2", "float(each.sum()), 2"),
+    Mutant(
+        "calls: layers counted",
+        "evaluate",
+        "recipe.model.children()",
+        "recipe.model.modules()",
+    ),
+    # ---- zoo
+    Mutant("zoo: digest unasked", "zoo", "digest != _digest(tensors)", "False"),
+    Mutant("zoo: name unasked", "zoo", "if name != path.stem", "if not name"),
+    Mutant("zoo: biases rounded", "zoo", "w.dim() < 2 or", "w.dim() < 1 or"),
+    Mutant(
+        "zoo: scale forgotten", "zoo", "int8.dequantize(w, ", "int8.dequantize(w, 0 * "
+    ),
+    Mutant(
+        "zoo: every .scale is pack's",
+        "zoo",
+        ' or name.removesuffix(".scale") not in packed',
+        "",
+    ),
+    Mutant("zoo: half stays half", "zoo", "w.float() if w.dtype", "w if w.dtype"),
+    Mutant("zoo: in train mode", "zoo", "made.model.eval()", "made.model.train()"),
+    Mutant(
+        "zoo: global noise used",
+        "zoo",
+        "with torch.random.fork_rng(devices=[]):",
+        "if True:",
+    ),
+    Mutant("zoo: noise lost", "zoo", "n, generator or torch", "n, torch"),
     # ---- scoreboard
     Mutant(
         "floor: training digits with repeats",
@@ -1318,6 +1421,44 @@ MUTANTS = [
         "r, x0_before = now, x0_hat",
         "r, x0_before = r or now, x0_hat if x0_before is None else x0_before",
     ),
+    # ---- recipes for adversarial models
+    Mutant(
+        "dcgan recipe: D's loss reaches G",
+        "recipes/adversarial",
+        "        return model.d_loss(x, fake)",
+        "        return model.g_loss(model.generator(z))",
+    ),
+    Mutant("gan recipes: ink in -1…1", "recipes/adversarial", " + 1) / 2", ")"),
+    Mutant(
+        "wgan recipe: sign of the distance",
+        "recipes/adversarial",
+        "penalty - distance, ",
+        "penalty + distance, ",
+    ),
+    Mutant(
+        "wgan recipe: slope of a batch",
+        "recipes/adversarial",
+        "slope.flatten(1).norm(dim=1)",
+        "slope.norm()",
+    ),
+    Mutant(
+        "wgan recipe: slope at the fakes",
+        "recipes/adversarial",
+        "(t * x + (1 - t) * fake)",
+        "(0 * x + fake)",
+    ),
+    Mutant(
+        "wgan recipe: a norm over the batch",
+        "recipes/adversarial",
+        "critic[3] = nn.Identity()",
+        "critic[3] = nn.BatchNorm2d(4 * width)",
+    ),
+    Mutant(
+        "wgan recipe: G lowers its score",
+        "recipes/adversarial",
+        "-critic(model.generator(z))",
+        "critic(model.generator(z))",
+    ),
     # ---- recipes for models with a latent variable
     Mutant("vae recipe: half a KL", "recipes/latent", "recon + kl,", "recon + kl / 2,"),
     Mutant("vae recipe: recon's sign", "recipes/latent", "-log_px_z", "log_px_z"),
@@ -1369,6 +1510,44 @@ MUTANTS = [
         "vae",
         "not all(extreme.isfinite() for extreme in x.aminmax())",
         "x.isnan().any()",
+    ),
+    # ---- recipes for models that learn to see noise
+    Mutant(
+        "fold: parts of a pixel in another order",
+        "nets",
+        "self.net(F.pixel_unshuffle(x, 2), t)",
+        "self.net(F.pixel_unshuffle(x, 2).flip(1), t)",
+    ),
+    Mutant("score network: the sign of v", "recipes/noise", "x + answer", "x - answer"),
+    Mutant(
+        "score network: not scaled back",
+        "recipes/noise",
+        "answer) / (sigma**2 + 1).sqrt()",
+        "answer)",
+    ),
+    Mutant(
+        "score recipe: uphill for noise",
+        "recipes/noise",
+        "-sigma * model",
+        "sigma * model",
+    ),
+    Mutant(
+        "score recipe: σ for σ² in the ladder",
+        "recipes/noise",
+        "sigmas.double() ** 2",
+        "sigmas.double()",
+    ),
+    Mutant(
+        "ddpm recipe: v whatever is asked for",
+        "recipes/noise",
+        "SHAPE, predict=predict",
+        "SHAPE, predict=denoising.V",
+    ),
+    Mutant(
+        "walk: from -1 to 1",
+        "recipes/noise",
+        "(x.clamp(-1, 1) + 1) / 2",
+        "x.clamp(-1, 1)",
     ),
     # ---- nets: what is told the time
     Mutant(

@@ -6,7 +6,7 @@ family and in the list ``RECIPES`` below; ``python -m genbook train NAME`` follo
 
 from collections.abc import Callable
 
-from genbook.recipes import latent, noise
+from genbook.recipes import adversarial, latent, noise
 from genbook.recipes.recipe import Player, Recipe, Terms, adam, cosine
 
 __all__ = ["RECIPES", "Player", "Recipe", "Terms", "adam", "cosine"]
@@ -15,6 +15,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (
         *(latent.autoencoder, latent.vae, latent.vae_conv, latent.vae_plane),
+        *(adversarial.dcgan, adversarial.wgan_gp),
         *(noise.ddpm_eps, noise.ddpm_v, noise.score),
     )
 }

@@ -104,21 +104,57 @@ def test_the_best_d_of_two_equal_densities_is_one_half():
 # ------------------------------------------------------------------------ the networks
 
 
-@pytest.mark.parametrize(("latent", "width"), [(8, 4), (32, 16)])
-def test_the_networks_have_their_shapes_and_range(latent, width):
-    images = gan.generator(latent, width=width)(3 * torch.randn(5, latent))
-    assert images.shape == (5, 1, 8, 8) and images.abs().max() <= 1
-    assert gan.discriminator(width=width)(images).shape == (5,)
+@pytest.mark.parametrize(("latent", "width", "side"), [(8, 4, 8), (5, 3, 28)])
+def test_the_networks_have_their_shapes_and_range(latent, width, side):
+    G = gan.generator(latent, width=width, side=side)
+    images = G(3 * torch.randn(5, latent))
+    assert images.shape == (5, 1, side, side) and images.abs().max() <= 1
+    assert gan.discriminator(width=width, side=side)(images).shape == (5,)
 
 
-def test_an_image_is_made_and_judged_on_its_own():
-    """Nothing in either network mixes the images of a batch."""
-    G, D, z = gan.generator(8, width=4), gan.discriminator(width=4), draw(0, 6, 8)
-    for module in (G, D):
-        module.train()
+def test_the_last_layer_of_the_generator_is_a_transposed_convolution():
+    *_, flatten, patches, fold, _ = gan.generator(width=4)
+    x = draw(0, 3, 8, 4, 4)
+    weight = patches.weight[..., 0].mT.reshape(8, 1, 4, 4)  # (in, out, side, side)
+    nn.init.zeros_(patches.bias)
+    oracle = F.conv_transpose2d(x, weight, stride=2, padding=1)
+    assert torch.allclose(fold(patches(flatten(x))), oracle, atol=1e-12)
+
+
+def dcgan(latent=8):
+    torch.manual_seed(3)
+    model = gan.GAN(
+        gan.generator(latent, width=4), gan.discriminator(width=4), latent=8
+    )
+    for module in model.modules():  # as after some training: no statistic is 0 or 1
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    return model
+
+
+def test_after_eval_an_image_is_made_and_judged_on_its_own():
+    model, z = dcgan().eval(), draw(0, 6, 8)
+    G, D = model.generator, model.discriminator
     x = G(z)
     assert torch.allclose(G(z[2:3]), x[2:3], atol=1e-12)
     assert torch.allclose(D(x[2:3]), D(x)[2:3], atol=1e-12)
+
+
+def test_in_training_an_image_depends_on_its_batch():
+    model, z = dcgan().train(), draw(0, 6, 8)
+    G, D, x = model.generator, model.discriminator, draw(1, 6, 1, 8, 8)
+    assert not torch.allclose(G(z[:3]), G(z)[:3], atol=1e-2)
+    assert not torch.allclose(D(x[:3]), D(x)[:3], atol=1e-2)
+
+
+def test_real_and_fake_are_judged_in_batches_of_their_own():
+    """With BatchNorm in D, the verdict on the real does not depend on the fakes."""
+    model, x = dcgan().train(), draw(0, 6, 1, 8, 8)
+    fake, other = draw(1, 6, 1, 8, 8), 3 + draw(2, 6, 1, 8, 8)
+    terms = model.d_loss(x, fake)
+    assert torch.equal(terms["real"], model.d_loss(x, other)["real"])
+    assert torch.equal(terms["fake"], model.d_loss(other, fake)["fake"])
 
 
 def small():
@@ -137,27 +173,22 @@ def test_a_gan_samples_what_its_generator_makes_of_noise(seeded):
     assert not torch.equal(x, model.sample(5, generator=seeded(2)))
 
 
-def test_the_losses_of_a_gan_are_those_of_its_samples():
+def test_the_losses_of_a_gan_are_those_of_its_discriminator():
     model, _ = small()
-    x = torch.randn(10, 1)
-    torch.manual_seed(5)
-    terms, g_terms = model.d_loss(x), model.g_loss(7)
-    torch.manual_seed(5)
-    fake, fresh = model.generator(torch.randn(10, 2)), None
-    fresh = model.generator(torch.randn(7, 2))
-    oracle = gan.d_loss(model.discriminator(x), model.discriminator(fake))
-    assert torch.equal(terms["loss"], oracle["loss"])
-    assert torch.equal(
-        g_terms["loss"], gan.g_loss_nonsaturating(model.discriminator(fresh))
-    )
+    x, fake = draw(0, 10, 1), draw(1, 10, 1)
+    logits = model.discriminator(x), model.discriminator(fake)
+    assert torch.equal(model.d_loss(x, fake)["loss"], gan.d_loss(*logits)["loss"])
+    loss = gan.g_loss_nonsaturating(logits[1])
+    assert torch.equal(model.g_loss(fake)["loss"], loss)
 
 
 def test_the_discriminators_loss_leaves_the_generator_alone():
     model, _ = small()
-    model.d_loss(torch.randn(10, 1))["loss"].backward()
+    fake = model.sample(10)
+    model.d_loss(draw(0, 10, 1), fake)["loss"].backward()
     assert all(p.grad is None for p in model.generator.parameters())
     assert all(p.grad is not None for p in model.discriminator.parameters())
-    model.g_loss(10)["loss"].backward()
+    model.g_loss(fake)["loss"].backward()
     assert all(p.grad.abs().sum() > 0 for p in model.generator.parameters())
 
 
@@ -193,13 +224,12 @@ def by_hand(model, *, steps, d_steps, lr, lr_d, betas):
     for _ in range(steps):
         for _ in range(d_steps):
             x = next(batches)
-            fake = model.generator(torch.randn(len(x), 2))
-            real, fake = model.discriminator(x), model.discriminator(fake)
-            d = turn(
-                0, -real.sigmoid().log().mean() - (1 - fake.sigmoid()).log().mean()
-            )
-        logits = model.discriminator(model.generator(torch.randn(len(x), 2)))
-        history.append((d, turn(1, -logits.sigmoid().log().mean())))
+            z = torch.randn(len(x), 2)
+            real = model.discriminator(x).sigmoid()
+            fake = model.discriminator(model.generator(z)).sigmoid()
+            d = turn(0, -real.log().mean() - (1 - fake).log().mean())
+        fake = model.discriminator(model.generator(z)).sigmoid()
+        history.append((d, turn(1, -fake.log().mean())))
     return history
 
 
@@ -238,20 +268,46 @@ def test_training_moves_the_samples_to_the_data():
     assert abs(x.mean() - 2) < 0.4
 
 
-@pytest.mark.parametrize("decay", [0.5, 0.9])
+@pytest.mark.parametrize("decay", [0.5, 0.7, 0.9])
 def test_ema_is_the_average_of_the_generator_alone(decay):
+    """A short memory at first: 0.7 holds from the 22nd step on, 0.9 never here."""
     plain, averaged = small()
     torch.manual_seed(7)
     path = [weights(plain.generator) for _ in gan.fit_gan(plain, stream(), steps=25)]
     average = path[0]
-    for w in path[1:]:
-        average = decay * average + (1 - decay) * w
+    for n, w in enumerate(path[1:], start=1):
+        now = min(decay, n / (n + 9))
+        average = now * average + (1 - now) * w
     torch.manual_seed(7)
     for step in gan.fit_gan(averaged, stream(), steps=25, ema=decay):
         if step.step == 24:  # until the end the game is played with the last weights
             assert torch.equal(weights(averaged.generator), path[23])
     assert torch.allclose(weights(averaged.generator), average, atol=1e-12)
     assert torch.equal(weights(averaged.discriminator), weights(plain.discriminator))
+
+
+def test_ema_averages_the_statistics_with_the_weights():
+    model = dcgan()
+    x = draw(0, 40, 1, 8, 8).clamp(-1, 1)
+    batches = training.batches(x, size=20, generator=torch.Generator().manual_seed(0))
+    norm = model.generator[2]
+    path = [
+        (norm.running_mean.clone(), norm.running_var.clone())
+        for _ in gan.fit_gan(model, batches, steps=6, ema=0.3)
+    ]
+    mean, var = path[0]
+    for n, (new_mean, new_var) in enumerate(path[1:-1], start=1):
+        now = min(0.3, n / (n + 9))
+        mean, var = now * mean + (1 - now) * new_mean, now * var + (1 - now) * new_var
+    # The last of the path is the average already: 0.3 of it is the average before.
+    assert (path[-1][0] - path[-2][0]).abs().max() > 1e-3
+    twin = dcgan()
+    again = training.batches(x, size=20, generator=torch.Generator().manual_seed(0))
+    for _ in gan.fit_gan(twin, again, steps=6):
+        pass
+    last = twin.generator[2]
+    assert torch.allclose(path[-1][0], 0.3 * mean + 0.7 * last.running_mean)
+    assert torch.allclose(path[-1][1], 0.3 * var + 0.7 * last.running_var)
 
 
 def test_nothing_is_trained_before_the_first_step_is_asked_for():
@@ -275,13 +331,13 @@ class Fails(gan.GAN):
         bad = player == self.player and self.turn == self.at
         return loss + loss.new_tensor(self.value if bad else 0.0)
 
-    def d_loss(self, x):
-        terms = super().d_loss(x)
+    def d_loss(self, x, fake):
+        terms = super().d_loss(x, fake)
         fake = self.spoil("D", terms["fake"])
         return {"loss": terms["real"] + fake, "real": terms["real"], "fake": fake}
 
-    def g_loss(self, n):
-        return {"loss": self.spoil("G", super().g_loss(n)["loss"])}
+    def g_loss(self, fake):
+        return {"loss": self.spoil("G", super().g_loss(fake)["loss"])}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
