@@ -47,13 +47,11 @@ async function render({ model, el }) {
   });
   const said = make("output", { className: "gb-said" });
   const rows = families.map((family) => {
-    const facts = make("dl", { className: "gb-facts" });
-    for (const [what, value] of family.numbers) {
-      facts.append(make("div", {}, make("dt", { textContent: what }),
-        make("dd", { textContent: value })));
-    }
+    const facts = make("div", { className: "gb-facts" }, ...family.numbers.map(
+      ([what, value]) => make("div", {}, make("span", { textContent: what }), " ",
+        make("strong", { textContent: value }))));
     const how = make("span", { textContent: family.live ? "drawn live" : "stored images" });
-    const head = make("p", { className: "gb-head" },
+    const head = make("div", { className: "gb-head" },
       make("strong", { textContent: family.name }), how);
     const words = make("p", { className: "gb-how", textContent: family.said });
     words.hidden = !family.said;

@@ -186,8 +186,8 @@ def test_numbers_and_distances_are_told(show):  # noqa: F811
     """Each number beside its name; the chart's words hold every distance."""
     page = show(gallery())
     facts = page.locator(".gb-facts").first
-    assert facts.locator("dt").all_inner_texts() == ["parameters", "nats"]
-    assert facts.locator("dd").all_inner_texts() == ["0.4 M", "≤ 84.0"]
+    assert facts.locator("span").all_inner_texts() == ["parameters", "nats"]
+    assert facts.locator("strong").all_inner_texts() == ["0.4 M", "≤ 84.0"]
     heads = page.locator(".gb-head").all_inner_texts()
     assert [head.split("\n") for head in heads] == [
         ["VAE", "drawn live"],
