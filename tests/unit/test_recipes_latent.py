@@ -45,7 +45,7 @@ def test_it_fits_the_zoo_and_the_page(make):
     model = make().model
     assert count(model) <= 1_400_000  # 1.5 MB in int8, scales and biases included
     if make in PAGE:
-        assert count(model.decoder) <= 300_000  # 350 kB, in base64
+        assert count(model.decoder) <= 300_000  # int8 in a page: 350 kB
 
 
 @pytest.mark.parametrize("make", PAGE)
