@@ -184,20 +184,25 @@ def multistep(
     x_T: Tensor,
     *,
     times: Sequence[int] | None = None,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
     """Yield x after each step of DPM-Solver++(2M) from x_T; the last is the sample.
 
-    ``ddim`` without noise takes x0_hat to stay as it is on the way from t to s. Here
-    the last two guesses are drawn on in a straight line over lambda = log √(ᾱ / (1-ᾱ)),
-    to half of the way:
+    ``ddim`` takes x0_hat to stay as it is on the way from t to s. Here the last two
+    guesses are drawn on in a straight line over lambda = log √(ᾱ / (1 - ᾱ)), to half of
+    the way:
 
         x0_hat + (x0_hat - x0_before) (lambda_s - lambda_t) / 2 (lambda_t - lambda_r),
 
-    r the time before t. So half as long a step leaves a quarter of the error, not half,
-    for the same one call of the network each. Lu et al. 2022 (DPM-Solver++), algorithm
-    2, of which the first and the last step are ``ddim``'s. ``times`` as in ``ddpm``,
-    and what is raised.
+    r the time before t. So without noise half as long a step leaves a quarter of the
+    error, not half, for the same one call of the network each. Lu et al. 2022
+    (DPM-Solver++), algorithm 2; with eta = 1 their SDE-DPM-Solver++(2M). The first step
+    and the last are those of ``ddim``, with its ``times`` and ``eta``, and what it
+    raises.
     """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta: expected 0 … 1, got {eta}")
     times = visits(times, alpha_bar)
     log_snr = alpha_bar.double().logit()  # 2 lambda
     x_t, r, x0_before = x_T, None, None
@@ -207,9 +212,13 @@ def multistep(
         if r is not None and s > 0:
             ahead = float((log_snr[s] - log_snr[now]) / (log_snr[now] - log_snr[r]))
             guess = x0_hat + 0.5 * ahead * (x0_hat - x0_before)
+        eps = eps_from_x0(x_t, guess, t, alpha_bar)
         ab_t, ab_s = alpha_bar[now], alpha_bar[s]
-        kept = float(((1 - ab_s) / (1 - ab_t)).sqrt())  # the share of the noise
-        x_t = kept * x_t + (float(ab_s.sqrt()) - kept * float(ab_t.sqrt())) * guess
+        share = (1 - ab_s) / (1 - ab_t)
+        var = share * eta**2 * (1 - ab_t / ab_s)
+        x_t = float(ab_s.sqrt()) * guess + float((1 - var - ab_s).sqrt()) * eps
+        if var > 0:
+            x_t = x_t + float(var.sqrt()) * noise_like(x_t, generator)
         r, x0_before = now, x0_hat
         yield x_t
 

@@ -1,7 +1,10 @@
 """Recipes for models that learn to see noise: lessons 09 and 10.
 
 All three share one network and one way to a sample: a U-Net that sees images folded to
-14 × 14, and ``denoising.multistep`` in ``CALLS`` calls of it.
+14 × 14, and ``denoising.multistep`` in ``CALLS`` calls of it, with noise. After 12,000
+of ``ddpm_v``'s steps 1,000 samples had a Fréchet distance of 30 from MNIST's test
+images (3.7 for real ones, and the curve still fell); 42 without noise in 30 calls, and
+35 by ``denoising.ddpm`` in 50.
 """
 
 import math
@@ -16,7 +19,7 @@ from genbook.data import signed
 from genbook.recipes.recipe import Player, Recipe, adam, cosine
 
 SHAPE = (1, 28, 28)
-CALLS = 30  # of the network, for a sample
+CALLS = 40  # of the network, for a sample
 PART = 250  # samples at a time: their activations fit into a processor's cache
 
 
@@ -43,7 +46,9 @@ def walk(
     eps_model = denoising.clipped(eps_model, alpha_bar)
     samples = []
     for x_T in noise.split(PART):
-        *_, x = denoising.multistep(eps_model, alpha_bar, x_T, times=times)
+        *_, x = denoising.multistep(
+            eps_model, alpha_bar, x_T, times=times, eta=1.0, generator=generator
+        )
         samples.append((x.clamp(-1, 1) + 1) / 2)
     return torch.cat(samples)
 
@@ -111,10 +116,10 @@ class Flat(nn.Module):
 def score() -> Recipe:
     """A network that knows the score at each level of noise (Song & Ermon 2019).
 
-    Trained at levels from 0.02 to 50. A sample follows the probability-flow ODE from
-    the highest to the lowest (Song et al. 2021, eq. 13), not Langevin dynamics, which
-    would ask the network ten times as often. With x / √(1 + σ²) for x the ladder of
-    levels is a schedule like any other, ᾱ = 1 / (1 + σ²), so the solver is the same.
+    Trained at levels from 0.02 to 50. A sample comes down through them by a solver of
+    the reverse SDE (Song et al. 2021, eq. 6), not by Langevin dynamics, which would ask
+    the network ten times as often. With x / √(1 + σ²) for x the ladder of levels is a
+    schedule like any other, ᾱ = 1 / (1 + σ²), so the solver is the one of ``ddpm``.
     """
     model = family.ScoreModel(Flat(network()), sigma_min=0.02, sigma_max=50.0)
 

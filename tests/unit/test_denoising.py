@@ -379,12 +379,29 @@ def test_half_as_long_steps_leave_a_quarter_of_the_error():
     assert second[0] < first[0] / 10
 
 
-def test_two_steps_of_multistep_are_those_of_ddim():
-    x_T, times = draw(4, 7, 2), [30, 12]
-    assert torch.allclose(
-        torch.stack(list(denoising.multistep(wavy, AB, x_T, times=times))),
-        torch.stack(list(denoising.ddim(wavy, AB, x_T, times=times))),
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_two_steps_of_multistep_are_those_of_ddim(eta, seeded):
+    x_T, options = draw(4, 7, 2), {"times": [30, 12], "eta": eta}
+    walks = [
+        torch.stack(list(sampler(wavy, AB, x_T, **options, generator=seeded())))
+        for sampler in (denoising.multistep, denoising.ddim)
+    ]
+    assert torch.allclose(*walks)
+
+
+def test_multistep_with_noise_ends_at_the_data(seeded):
+    alpha_bar = diffusion.cosine(1000)
+    mu, sigma = torch.tensor(0.3), torch.tensor(0.5)
+    times = [round(1000 * (i / 40) ** 1.5) for i in range(40, 0, -1)]
+    *_, x = denoising.multistep(
+        exact(mu, sigma, alpha_bar),
+        alpha_bar,
+        draw(5, 40_000, 1),
+        times=times,
+        eta=1.0,
+        generator=seeded(),
     )
+    assert abs(x.mean() - mu) < 0.01 and abs(x.std() / sigma - 1) < 0.015
 
 
 def test_a_third_guess_is_on_the_line_through_two():
@@ -539,6 +556,10 @@ def test_gradients_reach_every_parameter(model, x0):
         (
             lambda: list(denoising.ddpm(wavy, AB, torch.zeros(1, 1), times=[])),
             r"times: expected to fall within 40 … 1, got \[\]",
+        ),
+        (
+            lambda: list(denoising.multistep(wavy, AB, torch.zeros(1, 1), eta=-1)),
+            r"eta: expected 0 … 1, got -1",
         ),
         (
             lambda: list(denoising.multistep(wavy, AB, torch.zeros(1, 1), times=[0])),
