@@ -19,7 +19,7 @@ export MALLOC_MMAP_THRESHOLD_ := 1073741824
 export MALLOC_TRIM_THRESHOLD_ := 1073741824
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab lessons test test-colab bench bench-peers format lock clean
+.PHONY: help book serve lab lessons test test-colab bench bench-peers bench-mnist format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,9 +52,12 @@ bench: $(STAMP)  ## measure speed and weight; writes book/benchmarks.md
 	@$(BIN)/python -m scripts.ensure_chromium
 	@$(BIN)/python -m tests.benchmarks.run
 
-bench-peers: export TQDM_DISABLE := 1
+bench-peers bench-mnist: export TQDM_DISABLE := 1
 bench-peers: $(PEERS)/installed  ## measure against other packages; writes their part
 	@$(PEERS)/bin/python -m tests.benchmarks.peers
+
+bench-mnist: $(PEERS)/installed  ## the same on real MNIST, which takes an hour
+	@$(PEERS)/bin/python -m tests.benchmarks.mnist $(ARGS)
 
 format: $(STAMP)  ## put code and notebooks in order
 	$(BIN)/ruff format .
