@@ -4,7 +4,7 @@
 
 On the machine that trained it, with MNIST at hand. The weights go to
 `genbook/weights/zoo/`, in half precision where that fits and else in eight bits; what
-the card says is measured on the file as it is then, not on the run. The page
+the card says is measured on the weights as rounded, not on those of the run. The page
 `book/zoo.md` is made anew from all cards; without a run, only that is done.
 """
 
@@ -39,7 +39,7 @@ def ship(folder: Path, *, n: int = 10_000, options: str = "") -> str:
 
     ``options`` are those of the command that trained it which a run does not remember.
     """
-    _, model, run = runs.load(folder)
+    made, model, run = runs.load(folder)
     if run["data"] != "mnist":
         raise SystemExit(f"expected a run on mnist, got one on {run['data']}")
     recipe = run["recipe"]
@@ -65,10 +65,9 @@ def ship(folder: Path, *, n: int = 10_000, options: str = "") -> str:
         "format": str(dtype).removeprefix("torch."),
         "licence": LICENCE,
     }
-    zoo.write(path, packed, said)
-    stored = zoo.recipe(name)  # as a reader will get it
-    said["calls"] = evaluate.calls(stored)
-    found = evaluate.everything(stored, data.mnist().x_test, n=n)
+    model.load_state_dict(zoo.unpack(packed))  # as a reader will get it
+    said["calls"] = evaluate.calls(made)
+    found = evaluate.everything(made, data.mnist().x_test, n=n)
     said["metrics"] = [m._asdict() | {"small": m.small._asdict()} for m in found]
     zoo.write(path, packed, said)
     return name

@@ -55,11 +55,11 @@ def test_the_distance_is_measured_again_without_data(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_that_are_a_little_off_are_noticed(name):
-    """Moved by a tenth of their spread: a test that cannot fail proves nothing."""
+    """Moved by a third of their spread: a test that cannot fail proves nothing."""
     made, small = zoo.recipe(name), metric(zoo.card(name)["metrics"][0]).small
     with torch.no_grad():
         for w in made.model.parameters():
-            w += 0.1 * w.std(correction=0) * torch.randn_like(w)
+            w += 0.3 * w.std(correction=0) * torch.randn_like(w)
     assert evaluate.frechet_again(evaluate.drawer(made), small) > small.high
 
 
