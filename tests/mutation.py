@@ -1402,6 +1402,7 @@ MUTANTS = [
         "for state in self.chain(x, times",
         "for state in self.chain(x / 2, times",
     ),
+    Mutant("multistep: η not squared", "denoising", "share * eta**2", "share * eta"),
     Mutant("multistep: half of half", "denoising", "+ 0.5 * ahead", "+ 0.25 * ahead"),
     Mutant(
         "multistep: back along the line",
