@@ -68,7 +68,7 @@ def vae() -> Recipe:
     As in Burda et al. 2016, with deeper networks: of five layers, three stand beside a
     path that goes straight on. Of the networks tried these learned the fastest, on the
     clock: ahead of plain and gated layers and of an encoder of convolutions. After
-    28,000 steps, 120 passes, the bound of 500 importance samples is 85.0 nats on 1,000
+    28,000 steps, 120 passes, the bound of 5,000 importance samples is 85.1 nats on the
     test images; 18 of the 40 latent dimensions are in use.
     """
     latent = 40
@@ -82,7 +82,11 @@ def vae() -> Recipe:
 
 
 def vae_plane() -> Recipe:
-    """A VAE of two latent dimensions: a plane of digits, decoded live on a page."""
+    """A VAE of two latent dimensions: a plane of digits, decoded live on a page.
+
+    After 12,000 steps the bound of 100 importance samples is 135.7 nats on 1,000 test
+    images: what two numbers cannot say is fifty nats.
+    """
     latent = 2
     model = family.VAE(
         nets.residual_mlp(SHAPE, 256, 2 * latent, blocks=2),
