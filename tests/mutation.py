@@ -582,14 +582,14 @@ MUTANTS = [
     Mutant(
         "fit_gan: one rate for both",
         "gan",
-        "discriminator.parameters(), lr=lr_d",
-        "discriminator.parameters(), lr=lr",
+        "gan.discriminator.parameters(), lr=lr_d",
+        "gan.discriminator.parameters(), lr=lr",
     ),
     Mutant(
         "fit_gan: betas lost",
         "gan",
-        "generator.parameters(), lr=lr, betas=betas",
-        "generator.parameters(), lr=lr",
+        "torch.optim.Adam, betas=betas, fused",
+        "torch.optim.Adam, fused",
     ),
     Mutant(
         "ema: the first weights remembered",
