@@ -112,11 +112,12 @@ def overview(cards: list[dict]) -> str:
     rows = []
     for card in cards:
         found = {metric["name"].split(",")[0]: metric for metric in card["metrics"]}
-        nats = found.get("-log p(x)")
+        nats, samples = found.get("-log p(x)"), found["Fréchet distance"]["n"]
         rows.append(
             [
                 f"[{card['name']}](#{card['name']})",
-                interval(found["Fréchet distance"]),
+                interval(found["Fréchet distance"])
+                + ("" if samples == 10_000 else f", {samples:,} samples"),
                 "≤ " + interval(nats) if nats else "–",
                 str(card["calls"]),
                 f"{card['parameters']:,}",

@@ -33,7 +33,8 @@ CARD = {
     "calls": 50,
     "licence": "free",
     "metrics": [
-        {"name": "Fréchet distance", "value": 2.5, "low": 2, "high": 3, "meaning": "a"},
+        {"name": "Fréchet distance", "value": 2.5, "low": 2, "high": 3, "meaning": "a"}
+        | {"n": 800},
         {"name": "-log p(x), IWAE", "value": 84, "low": 83.9, "high": 84.1}
         | {"meaning": "b"},
     ],
@@ -58,6 +59,7 @@ def test_a_card_that_changes_changes_the_page(monkeypatch, tmp_path):
         "12,345 as int8, 1,234 bytes",
         "**2.50 ± 0.50**: a",
         "**84.00 ± 0.10**: b",
+        "2.50 ± 0.50, 800 samples".replace(" ", "\N{NO-BREAK SPACE}"),
         "| ≤ 84.00 ± 0.10 |".replace(" ", "\N{NO-BREAK SPACE}")[2:-2],
     ):
         assert words in page, words
