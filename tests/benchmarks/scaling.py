@@ -1,0 +1,168 @@
+"""Measure what each step of "Scaling up" is worth: training without it, or with it.
+
+    python -m tests.benchmarks.scaling      prints the table, writes book/scaling_up.md
+
+Variants train in turn, on one thread, and that several times; what counts is the
+processor time of a step, the least of its rounds. So other work on the machine disturbs
+little. Nothing here passes or fails.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from genbook import nets, runs
+from genbook.recipes import RECIPES, Recipe
+from genbook.scoreboard import table
+from scripts.scoreboard import machine
+
+PAGE = Path(__file__).parents[2] / "book/scaling_up.md"
+BEGIN, END = (
+    "<!-- measured, by `python -m tests.benchmarks.scaling` -->",
+    "<!-- end of what is measured -->",
+)
+ROUNDS, SECONDS = 3, 1.0
+# glibc's own behaviour is to give large blocks back; these keep them.
+KEPT = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+
+
+def same(recipe: Recipe) -> Recipe:
+    """Return the recipe as it is."""
+    return recipe
+
+
+def unfused(recipe: Recipe) -> Recipe:
+    """Return the recipe with an optimizer that moves one tensor after another."""
+
+    def apart(player):
+        made = player.optimizer
+        options = made.keywords | {"fused": False, "foreach": False}
+        return player._replace(optimizer=lambda p: torch.optim.AdamW(p, **options))
+
+    return recipe._replace(players=tuple(apart(player) for player in recipe.players))
+
+
+def unfolded(recipe: Recipe) -> Recipe:
+    """Return the diffusion recipe with its U-Net on all 28 × 28 pixels."""
+    unet = nets.UNet(1, widths=recipe.model.net.net.widths)
+    unet.attention = nn.Identity()
+    recipe.model.net = unet
+    return recipe
+
+
+class Variant(NamedTuple):
+    """A way to train: what becomes of the recipe, and how the run is made."""
+
+    name: str
+    change: Callable[[Recipe], Recipe] = same
+    contiguous: bool = False  # instead of channels_last
+    kept: bool = True  # large blocks of memory
+    bf16: bool = False
+
+
+VARIANTS = (
+    Variant("as the recipe is trained"),
+    Variant("without `channels_last`", contiguous=True),
+    Variant("without the fused optimizer", unfused),
+    Variant("without the allocator's thresholds", kept=False),
+    Variant("without folding 28 × 28 to 14 × 14", unfolded),
+    Variant("with bfloat16", bf16=True),
+)
+MEASURED = {"ddpm_v": VARIANTS, "vae": (*VARIANTS[:4], VARIANTS[5])}
+
+
+def measure(name: str, variants: list[Variant]) -> dict[str, float]:
+    """Return the processor time of a step of each variant, in ms, by its name."""
+    torch.set_num_threads(1)
+    x = torch.randint(0, 256, (2000, 1, 28, 28)).to(torch.uint8)
+    courses, least = [], {}
+    for variant in variants:
+        torch.manual_seed(0)
+        recipe = variant.change(RECIPES[name]())
+        crew = runs._Crew("cpu", variant.bf16)
+        run = {"seed": 0, "steps": recipe.steps}
+        course = runs._Course(recipe, run, Path(), crew, False)
+        if variant.contiguous:
+            course.model.to(memory_format=torch.contiguous_format)
+        courses.append(course)
+        least[variant.name] = math.inf
+    for i in range(ROUNDS + 1):  # the first one warms up
+        for variant, course in zip(variants, courses, strict=True):
+            steps, start = 0, time.process_time()
+            while time.process_time() - start < SECONDS:
+                course.advance(x)
+                steps += 1
+            ms = 1e3 * (time.process_time() - start) / steps
+            if i:
+                least[variant.name] = min(ms, least[variant.name])
+    return least
+
+
+def child(name: str, kept: bool) -> dict[str, float]:
+    """Measure in a process of its own: the allocator listens only at its start."""
+    environment = {k: v for k, v in os.environ.items() if k not in KEPT}
+    done = subprocess.run(
+        [sys.executable, "-m", __spec__.name, name, "kept" if kept else "given back"],
+        env=environment | (KEPT if kept else {}) | {"OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return json.loads(done.stdout)
+
+
+def report(least: dict[tuple[str, str], float]) -> str:
+    """Return the measured part of the page."""
+    rows = []
+    for variant in VARIANTS:
+        row = [variant.name]
+        for name in MEASURED:
+            ms, base = least.get((name, variant.name)), least[name, VARIANTS[0].name]
+            row += [f"{ms:.1f}", f"{ms / base:.2f}"] if ms else ["", ""]
+        rows.append(row)
+    columns = ["", *(c for n in MEASURED for c in (f"`{n}`, ms a step", "ratio"))]
+    sizes = ", ".join(f"{RECIPES[n]().size} for `{n}`" for n in MEASURED)
+    return (
+        f"Measured on {date.today():%-d %B %Y}, on {machine()}, one thread, with torch "
+        f"{torch.__version__}.\nProcessor time of a training step on batches of "
+        f"{sizes}; the least of {ROUNDS} rounds, the variants in turn.\n"
+        f"The machine had other work as well (a load of {os.getloadavg()[0]:.0f}): "
+        "under a load above 1, ratios between 0.8 and 1.2 say nothing.\n\n"
+        f"{table(columns, rows)}"
+    )
+
+
+def main() -> None:
+    """Measure all variants, print the table and write it into the page."""
+    least: dict[tuple[str, str], float] = {}
+    for name in MEASURED:
+        for kept in (True, False):
+            for variant, ms in child(name, kept).items():
+                least[name, variant] = ms
+                print(f"{name:8} {variant:40} {ms:8.2f} ms a step", flush=True)
+    measured = report(least)
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n\n{measured}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        name, kept = sys.argv[1], sys.argv[2] == "kept"
+        chosen = [variant for variant in MEASURED[name] if variant.kept == kept]
+        print(json.dumps(measure(name, chosen)))
+    else:
+        main()
