@@ -27,7 +27,7 @@ def child(target, *given) -> int | None:
     context.set_forkserver_preload(PRELOAD)
     process = context.Process(target=target, args=given)
     process.start()
-    process.join(100)
+    process.join(300)
     return process.exitcode
 
 
