@@ -81,7 +81,7 @@ def test_torch_has_one_pin():
 
 def test_packages_of_the_reader_are_not_upgraded():
     """Colab brings these; a floor above its versions would replace them there."""
-    floors = {"torch": "2.2", "ipywidgets": "7.7", "anywidget": "0.9.21"}
+    floors = {"torch": "2.6", "ipywidgets": "7.7", "anywidget": "0.9.21"}
     asked = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
     for name, floor in floors.items():
         assert str(asked[name].specifier) == f">={floor}"
