@@ -16,10 +16,8 @@ from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 from ema_pytorch import EMA
 from pythae.data.datasets import BaseDataset, DatasetOutput
 from pythae.models import AE, VAE, AEConfig, VAEConfig
-from pythae.models.nn.benchmarks.mnist import (
-    Decoder_Conv_AE_MNIST,
-    Encoder_Conv_VAE_MNIST,
-)
+from pythae.models.base.base_utils import ModelOutput
+from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
 from torch import Tensor, nn
@@ -252,9 +250,34 @@ def mlp(make: type[AE | VAE], latent: int, width: int | None = None) -> AE | VAE
 
 
 def convolutional() -> VAE:
-    """Return pythae's VAE with the convolutions that it proposes for MNIST."""
-    config = VAEConfig(input_dim=SHAPE, latent_dim=40, reconstruction_loss="bce")
-    return VAE(config, Encoder_Conv_VAE_MNIST(config), Decoder_Conv_AE_MNIST(config))
+    """Return pythae's VAE with the networks of ``vae_conv``.
+
+    The convolutions that pythae proposes for MNIST have 18 million parameters, and one
+    step with them takes three seconds.
+    """
+    ours = RECIPES["vae_conv"]().model
+
+    class Encoder(BaseEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = ours.encoder
+
+        def forward(self, x: Tensor) -> ModelOutput:
+            mu, log_var = self.net(2 * x - 1).chunk(2, -1)
+            return ModelOutput(embedding=mu, log_covariance=log_var)
+
+    class Decoder(BaseDecoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = ours.decoder
+
+        def forward(self, z: Tensor) -> ModelOutput:
+            return ModelOutput(reconstruction=self.net(z).sigmoid())
+
+    config = VAEConfig(
+        input_dim=SHAPE, latent_dim=ours.latent, reconstruction_loss="bce"
+    )
+    return VAE(config, Encoder(), Decoder())
 
 
 PEERS: dict[str, Callable[[Tensor], Contestant]] = {
@@ -274,7 +297,5 @@ PEERS: dict[str, Callable[[Tensor], Contestant]] = {
     "pythae, two latent dimensions, our size": lambda x: pythae(
         x, mlp(VAE, 2, width=381), recipe="vae_plane"
     ),
-    "pythae, its convolutions for MNIST": lambda x: pythae(
-        x, convolutional(), recipe="vae_conv"
-    ),
+    "pythae, our convolutions": lambda x: pythae(x, convolutional(), recipe="vae_conv"),
 }
