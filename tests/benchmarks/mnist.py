@@ -215,13 +215,13 @@ def jobs(minutes: float, samples: int) -> list[Job]:
     return sorted(asked, key=lambda job: (-job.seconds, job.name in RECIPES))
 
 
-def thousand() -> float:
-    """Return the seconds on the wall in which two cores draw 1,000 by ``ddpm_v``."""
-    torch.set_num_threads(2)
+def draws(n: int) -> float:
+    """Return the seconds on the wall in which one thread draws n by ``ddpm_v``."""
+    torch.set_num_threads(1)
     player = recipe("ddpm_v", torch.empty(0))  # to draw takes no longer untrained
-    player.draw(50)
+    player.draw(20)
     start = time.perf_counter()
-    player.draw(1000)
+    player.draw(n)
     return time.perf_counter() - start
 
 
@@ -247,8 +247,8 @@ def verdict(rows: dict[str, Row], seconds: float) -> str:
         f"`ddpm_v` has {book / min(peers):.2f} times the distance of the best of the "
         f"peers (the goal is 0.25) and {book / gan:.2f} times that of `dcgan` (the "
         f"goal is less than 1).\n"
-        f"1,000 samples of it take {seconds:.1f} s on two cores (the goal is under "
-        f"20).\n"
+        f"1,000 samples of it take {seconds:.1f} s on two cores, 500 on each (the goal "
+        f"is under 20).\n"
         f"`vae` needs {vae - min(pythae):+.2f} nats beside the better of pythae's (the "
         f"goal is fewer).\n"
     )
@@ -327,7 +327,8 @@ def main() -> None:
         for row in pool.map(measure, asked := jobs(args.minutes, args.samples)):
             rows[row.name] = row
             print(f"{len(rows)} of {len(asked)}: {row}", flush=True)
-    seconds = thousand()
+        # A process for each core: threads would wait for each other at every layer.
+        seconds = max(pool.map(draws, [500, 500]))
     wall = (time.perf_counter() - start) / 60
     names = ("torch", "pythae", "diffusers", "denoising-diffusion-pytorch")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
