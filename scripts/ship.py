@@ -161,7 +161,7 @@ def section(card: dict) -> str:
 def interval(metric: dict) -> str:
     """Return a metric as its value and half its interval."""
     value, half = metric["value"], metric["high"] - metric["value"]
-    places = 0 if value >= 100 else 2
+    places = 0 if half >= 10 else 1 if half >= 1 else 2
     return f"{value:.{places}f} ± {half:.{places}f}"
 
 
