@@ -149,7 +149,7 @@ class _Course:
         self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
         self.averaged = recipe.ema and AveragedModel(
             self.model,
-            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema),
+            multi_avg_fn=self._mix,
             use_buffers=True,  # BatchNorm's statistics belong to the weights
         )
         self.generator = torch.Generator(crew.device)
@@ -228,6 +228,12 @@ class _Course:
         if self.averaged:
             self.averaged.update_parameters(self.model)
         self.unseen.append((step, names, values))
+
+    def _mix(self, mean: list[Tensor], now: list[Tensor], _: Tensor) -> None:
+        """Move the averaged weights towards those of now, in place."""
+        n = self.step - 1  # averaged already
+        # The first weights would count for long, so the average begins as a short one.
+        get_ema_multi_avg_fn(min(self.recipe.ema, n / (9 + n)))(mean, now, _)
 
     def look(self, stop: bool) -> bool:
         """Log the losses since the last look; return whether any process is to stop.

@@ -1709,6 +1709,12 @@ MUTANTS = [
     Mutant("run: a rate one step late", "runs", "rate((step - 1) /", "rate(step /"),
     Mutant("run: all players at once", "runs", "if step % player.every:", "if False:"),
     Mutant(
+        "run: the first weights remembered",
+        "runs",
+        "min(self.recipe.ema, n / (9 + n))",
+        "self.recipe.ema",
+    ),
+    Mutant(
         "run: the last weights for the average",
         "runs",
         "return self.averaged.module if self.averaged else self.model",

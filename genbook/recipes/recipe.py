@@ -43,7 +43,8 @@ class Recipe(NamedTuple):
     size     B, the number of images in a step's batch
     steps    how many steps a whole run has
     rate     progress 0…1 -> what the optimizers' learning rates are multiplied by
-    ema      decay of the weights' moving average, or None for the last weights
+    ema      decay of the weights' moving average, or None for the last weights; at step
+             n it is at most (n - 1) / (n + 8), a memory of the last ninth or so
     clip     the gradient's largest allowed norm, for each player (Pascanu et al. 2013)
     """
 

@@ -193,11 +193,11 @@ def test_a_long_gradient_is_clipped(tmp_path, plain):
 
 
 def test_the_weights_to_use_are_the_averaged_ones(tmp_path, plain):
-    """Weights 0.9, 0.8 … 0.4; the average starts at the first."""
-    recipe = linear({"a": 1.0}, [("a", 1, lambda m: {"loss": m["a"]})], ema=0.75)
-    average = 0.9
-    for weight in (0.8, 0.7, 0.6, 0.5, 0.4):
-        average = 0.75 * average + 0.25 * weight
+    """Weights 0.9, 0.8 … 0.4; the average begins as a short one."""
+    recipe = linear({"a": 1.0}, [("a", 1, lambda m: {"loss": m["a"]})], ema=0.22)
+    average, decays = 0.9, (1 / 10, 2 / 11, 0.22, 0.22, 0.22)
+    for weight, decay in zip((0.8, 0.7, 0.6, 0.5, 0.4), decays, strict=True):
+        average = decay * average + (1 - decay) * weight
     weights = follow(recipe, tmp_path)
     assert weights["a"].item() == pytest.approx(average, abs=1e-12)
     last = toy_run.state(tmp_path)["model"]["a"].item()
