@@ -3,7 +3,7 @@
 
 const SHOWN = 10; // images of a row
 const NARROW = 480; // pixels of a row below which it breaks in two
-const ROWS = 3; // that are drawn in one frame; the others come in the next
+const ROWS = 1; // that are drawn in one frame; the others come in the next ones
 const GAP = 4;
 const LINE = 26, AXIS = 34; // of the distances: a family's line, and the axis beneath
 
