@@ -97,7 +97,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.silent.is_set():
             return
         if self.server.meet:
-            self.server.meet.wait()
+            try:
+                self.server.meet.wait()
+            except threading.BrokenBarrierError:
+                return  # nobody else came
         body = self.server.files.get(name)
         self.send_response(404 if body is None else 200)
         body = b"<html>sorry</html>" if body is None else body
