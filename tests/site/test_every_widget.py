@@ -3,7 +3,6 @@
 import base64
 import inspect
 import io
-import statistics
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from PIL import Image
 
 from genbook import widgets
 from tests.site import test_widgets_page as pages
-from tests.site.visit import LIVE, frame_times
+from tests.site.visit import LIVE, late_frames
 from tests.widget_samples import PANELS
 
 show = pages.show  # the fixture that opens a page with widgets on it
@@ -61,7 +60,7 @@ def test_a_frame_follows_the_hand(show, name):
     controls = page.locator(LIVE).element_handles()
     assert controls
     for control in controls:
-        late = statistics.quantiles(frame_times(page, control), n=20)[-1]
+        late = late_frames(page, control, LIMIT)
         who = control.evaluate("(c) => c.parentElement.innerText || c.outerHTML")
         assert late < LIMIT, (who, late)
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import statistics
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 from genbook import nets, palette, widgets
 from genbook.widgets import atlas, mlp
 from tests.site.test_widgets_page import frame, get, picture, put, show  # noqa: F401
-from tests.site.visit import LIVE, frame_times, functions
+from tests.site.visit import LIVE, functions, late_frames
 from tests.widget_samples import families, gallery
 
 LIMIT = 16  # milliseconds
@@ -262,7 +261,7 @@ def test_large_images_follow_the_hand(show, make):  # noqa: F811
     page = show(make())
     page.wait_for_timeout(300)  # the plane's map comes in some frames
     for control in page.locator(LIVE).element_handles():
-        late = statistics.quantiles(frame_times(page, control), n=20)[-1]
+        late = late_frames(page, control, LIMIT)
         who = control.evaluate("(c) => c.parentElement.innerText || c.outerHTML")
         assert late < LIMIT, (who, late)
 

@@ -2,6 +2,8 @@
 
 import functools
 import http.server
+import math
+import statistics
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,6 +74,20 @@ def frame_times(page: Page, control, moves: int = 40) -> list[float]:
         last, drawn = now, frames
     session.detach()
     return times[10:]
+
+
+def late_frames(page: Page, control, limit: float) -> float:
+    """Return the 95th percentile of a control's frames, in ms: the least of 3 tries.
+
+    Whatever else runs on the machine shares its caches and cores with the page, so it
+    can make a frame take longer, and never shorter. A try under the limit is the last.
+    """
+    least = math.inf
+    for _ in range(3):
+        least = min(least, statistics.quantiles(frame_times(page, control), n=20)[-1])
+        if least < limit:
+            break
+    return least
 
 
 # Down the page in steps, as a reader, so that what loads late is loaded; and up again.
