@@ -100,7 +100,7 @@ def open_and_run(page: Page, url: str, cells: int) -> None:
     expect(prompts).to_have_count(cells, timeout=MINUTE)
     last = prompts.last.filter(has_text=f"[{cells}]:")
     failed = page.locator("[data-mime-type$='jupyter.error']")
-    last.or_(failed).first.wait_for(timeout=5 * MINUTE)
+    last.or_(failed).first.wait_for(timeout=10 * MINUTE)
     assert failed.all_inner_texts() == []
     idle.wait_for(timeout=MINUTE)
 
