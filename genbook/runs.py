@@ -94,6 +94,8 @@ def train(
         "digest": digest(x),
         "seed": seed,
         "steps": recipe.steps if steps is None else steps,
+        "bf16": bf16,
+        "compile": compiled,
     }
     _check(recipe, run["steps"], every, x, crew.size)
     saved = _opened(folder, run, resume, steps is None)
@@ -506,7 +508,7 @@ def _opened(folder: Path, run: dict, resume: bool, keep_steps: bool) -> dict:
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise Refused(f"{path} is damaged or no checkpoint: {error}") from error
     for key, asked in run.items():
-        there = saved["run"][key]
+        there = saved["run"].get(key, asked)  # an older run knows less of itself
         if there != asked and not (key == "steps" and keep_steps):
             raise Refused(
                 f"{folder} holds a run with {key} {there!r}, and {asked!r} was asked "

@@ -34,11 +34,8 @@ BEGIN, END = (
 )
 
 
-def ship(folder: Path, *, n: int = 10_000, options: str = "") -> str:
-    """Put the model of a run into the zoo; return its name there.
-
-    ``options`` are those of the command that trained it which a run does not remember.
-    """
+def ship(folder: Path, *, n: int = 10_000) -> str:
+    """Put the model of a run into the zoo; return its name there."""
     made, model, run = runs.load(folder)
     if run["data"] != "mnist":
         raise SystemExit(f"expected a run on mnist, got one on {run['data']}")
@@ -53,7 +50,7 @@ def ship(folder: Path, *, n: int = 10_000, options: str = "") -> str:
     said = {
         "recipe": recipe,
         "summary": RECIPES[recipe].__doc__.splitlines()[0],
-        "command": command(run) + options,
+        "command": command(run),
         "data": MNIST.digests,
         "steps": run["step"],
         "of": run["steps"],
@@ -79,11 +76,15 @@ def named(recipe: str, images: str) -> str:
 
 
 def command(run: dict) -> str:
-    """Return the command that trains this run again."""
+    """Return the command that trains this run again.
+
+    Raises ``KeyError`` for a run so old that it does not know all of its options.
+    """
     words = f"python -m genbook train {run['recipe']} --data {run['data']}"
-    seed = f" --seed {run['seed']}" if run["seed"] else ""
-    steps = RECIPES[run["recipe"]]().steps
-    return words + seed + (f" --steps {run['steps']}" if run["steps"] != steps else "")
+    words += f" --seed {run['seed']}" if run["seed"] else ""
+    if run["steps"] != RECIPES[run["recipe"]]().steps:
+        words += f" --steps {run['steps']}"
+    return words + "".join(f" --{o}" for o in ("bf16", "compile") if run[o])
 
 
 def picture(name: str) -> None:
@@ -173,12 +174,10 @@ def main() -> None:
     """Ship the run that is named, if one is, and make the page again."""
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("run", type=Path, nargs="?", help="the folder of a run")
-    ask.add_argument("--bf16", action="store_true", help="it was trained with --bf16")
     ask.add_argument("-n", type=int, default=10_000, help="samples and images")
     options = ask.parse_args()
     if options.run:
-        more = " --bf16" if options.bf16 else ""
-        name = ship(options.run, n=options.n, options=more)
+        name = ship(options.run, n=options.n)
         picture(name)
         for metric in zoo.card(name)["metrics"]:
             print(f"{name}: {metric['name']} {interval(metric)}")

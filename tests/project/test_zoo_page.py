@@ -100,7 +100,7 @@ def run(tmp_path, monkeypatch):
 
     def write(**changes):
         said = {"recipe": "dcgan", "data": "mnist", "seed": 3, "step": 5, "steps": 9}
-        said |= {"seconds": 7.5} | changes
+        said |= {"bf16": True, "compile": False, "seconds": 7.5} | changes
         weights = RECIPES["dcgan"]().model.state_dict()
         header = {"genbook": json.dumps(said)}
         (tmp_path / runs.WEIGHTS).write_bytes(save(weights, header))
@@ -114,7 +114,7 @@ def run(tmp_path, monkeypatch):
 )
 def test_a_run_is_shipped_as_small_as_it_must_be(run, monkeypatch, limit, dtype):
     monkeypatch.setattr(ship, "LIMIT", limit)
-    assert ship.ship(run(), n=4000, options=" --bf16") == "dcgan-mnist"
+    assert ship.ship(run(), n=4000) == "dcgan-mnist"
     assert (zoo.FOLDER / "dcgan-mnist.safetensors").stat().st_size <= limit
     packed, card = zoo.read(zoo.FOLDER / "dcgan-mnist.safetensors")
     assert packed["generator.0.weight"].dtype == dtype
@@ -129,6 +129,19 @@ def test_a_run_is_shipped_as_small_as_it_must_be(run, monkeypatch, limit, dtype)
 def test_a_run_on_other_images_is_not_shipped(run):
     with pytest.raises(SystemExit, match="expected a run on mnist, got one on kmnist"):
         ship.ship(run(data="kmnist"))
+
+
+def test_a_command_names_all_that_is_not_as_usual():
+    usual = {"recipe": "vae", "data": "mnist", "seed": 0, "bf16": False}
+    usual |= {"steps": RECIPES["vae"]().steps, "compile": False}
+    words = "python -m genbook train vae --data mnist"
+    assert ship.command(usual) == words
+    changes = {"seed": 3, "steps": 9, "bf16": True, "compile": True}
+    words += " --seed 3 --steps 9 --bf16 --compile"
+    assert ship.command(usual | changes) == words
+    del usual["compile"]
+    with pytest.raises(KeyError, match="compile"):
+        ship.command(usual)
 
 
 def test_names_are_those_of_the_recipes_with_hyphens():

@@ -303,7 +303,7 @@ def test_a_row_of_the_log_is_a_mean_over_its_steps(tmp_path, plain, monkeypatch)
 
 
 def test_the_weights_say_what_they_are(tmp_path, plain):
-    toy_run.follow(tmp_path, seed=3)
+    toy_run.follow(tmp_path, seed=3, bf16=True)
     with safe_open(tmp_path / runs.WEIGHTS, "pt") as file:
         card = json.loads(file.metadata()["genbook"])
     assert card.pop("seconds") >= 0
@@ -314,6 +314,8 @@ def test_the_weights_say_what_they_are(tmp_path, plain):
         "digest": digest,
         "seed": 3,
         "steps": toy_run.STEPS,
+        "bf16": True,
+        "compile": False,
         "step": toy_run.STEPS,
     }
     assert digest != runs.digest(toy_run.images().flip(0))
@@ -389,6 +391,8 @@ def test_only_a_run_can_go_on(tmp_path, plain):
         ("data 'noise', and 'mnist'", {"data": "mnist"}),
         ("seed 0, and 1", {"seed": 1}),
         ("steps 3, and 4", {"steps": 4}),
+        ("bf16 False, and True", {"bf16": True}),
+        ("compile False, and True", {"compiled": True}),
         ("digest", {"x": toy_run.images().flip(0)}),
     ],
 )
@@ -412,6 +416,16 @@ def test_a_run_goes_on_to_its_own_number_of_steps(tmp_path, plain):
     assert toy_run.state(tmp_path)["step"] == 2
     assert toy_run.follow(tmp_path, resume=True)
     assert toy_run.state(tmp_path)["step"] == 5
+
+
+def test_a_run_that_does_not_know_its_precision_goes_on_as_asked(tmp_path, plain):
+    """Runs once did not write down ``bf16`` and ``compile``."""
+    toy_run.follow(tmp_path, make=toy_run.struck(toy_run.drowsy, 2, 2))
+    saved = torch.load(tmp_path / runs.CHECKPOINT, weights_only=True)
+    del saved["run"]["bf16"], saved["run"]["compile"]
+    torch.save(saved, tmp_path / runs.CHECKPOINT)
+    assert toy_run.follow(tmp_path, resume=True, bf16=True)
+    assert "bf16" not in toy_run.state(tmp_path)["run"]
 
 
 def test_a_recipe_that_has_changed_cannot_go_on(tmp_path, plain):
