@@ -1462,6 +1462,12 @@ MUTANTS = [
     ),
     # ---- recipes for models with a latent variable
     Mutant("vae recipe: half a KL", "recipes/latent", "recon + kl,", "recon + kl / 2,"),
+    Mutant(
+        "vae recipe: any log σ²",
+        "recipes/latent",
+        "model.encoder.append(nn.Hardtanh(-10, 10))",
+        "pass",
+    ),
     Mutant("vae recipe: recon's sign", "recipes/latent", "-log_px_z", "log_px_z"),
     Mutant(
         "vae recipe: grey left grey",

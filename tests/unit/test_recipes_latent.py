@@ -107,6 +107,21 @@ def test_a_vae_lowers_minus_the_elbo_and_nothing_else(make):
     assert terms["recon"].item() == pytest.approx(-log_px_z.mean().item(), 1e-5)
 
 
+@pytest.mark.parametrize("make", VAES)
+def test_an_encoder_that_shouts_is_learned_from(make):
+    """A single log σ² of 64 once ended a run: no float32 holds its gradient's norm."""
+    recipe = make()
+    (player,) = recipe.players
+    *_, last = (m for m in recipe.model.encoder.modules() if isinstance(m, nn.Linear))
+    with torch.no_grad():
+        last.weight *= 1e3
+    loss = player.loss(*recipe.draw(digits(32), generator()))["loss"]
+    loss.backward()
+    weights = recipe.model.parameters()
+    norm = nn.utils.clip_grad_norm_(weights, recipe.clip)
+    assert loss.isfinite() and norm.isfinite() and norm > recipe.clip
+
+
 def test_a_vae_takes_several_samples_of_an_image():
     model = latent.vae_conv().model
     x = torch.zeros(3, 1, 28, 28)
