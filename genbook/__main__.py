@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from genbook import data, runs
+from genbook import data, files, runs
 from genbook.recipes import RECIPES, Recipe
 
 DATA = {
@@ -79,7 +79,7 @@ def sample(options: argparse.Namespace) -> int:
         ink = recipe.sample(recipe.model, options.n, generator)
     said = f"{options.n} samples of {title}"
     wall = plots.images(ink, alt=said, columns=min(16, options.n))
-    runs.write(options.out, runs.png(wall))
+    files.write(options.out, runs.png(wall))
     print(f"{options.out}: {said}.")
     return 0
 

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from genbook import files
 from genbook.recipes import RECIPES, Recipe
 from genbook.training import pick_device
 
@@ -322,7 +323,7 @@ class _Course:
     def put(self, name: str, content: bytes) -> None:
         """Write a file of the run. Raises ``OSError`` that says what is left."""
         try:
-            write(self.folder / name, content)
+            files.write(self.folder / name, content)
         except OSError as error:
             raise OSError(
                 f"step {self.step}: {self.folder / name} could not be written "
@@ -417,20 +418,6 @@ def load(folder: Path | str) -> tuple[Recipe, nn.Module, dict]:
             f"since: {error}"
         ) from error
     return recipe, recipe.model.eval(), card
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file so that, whatever happens, the old one or the new one is there."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def png(figure: object) -> bytes:

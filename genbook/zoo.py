@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from genbook import int8
+from genbook import files, int8
 from genbook.recipes import RECIPES, Recipe
 
 FOLDER = Path(__file__).parent / "weights/zoo"
@@ -123,7 +123,7 @@ def write(path: Path, packed: dict[str, Tensor], said: dict) -> None:
     """Write packed tensors and their card, with the name and a digest, to one file."""
     said = {"name": path.stem} | said | {"sha256": _digest(packed)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save(packed, {"card": json.dumps(said, ensure_ascii=False)}))
+    files.write(path, save(packed, {"card": json.dumps(said, ensure_ascii=False)}))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict]:

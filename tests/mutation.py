@@ -29,6 +29,7 @@ MODULES = (
     "denoising",
     "diffusion",
     "evaluate",
+    "files",
     "gan",
     "gan_dynamics",
     "gradients",
@@ -918,6 +919,7 @@ MUTANTS = [
         "with torch.random.fork_rng(devices=[]):",
         "if True:",
     ),
+    Mutant("zoo: written in place", "zoo", "files.write(path, ", "path.write_bytes("),
     Mutant("zoo: noise lost", "zoo", "n, generator or torch", "n, torch"),
     # ---- scoreboard
     Mutant(
@@ -1690,6 +1692,13 @@ MUTANTS = [
     Mutant("binarized: the other way", "mnist", "u < x.float()", "u > x.float()"),
     Mutant("binarized: of 256", "mnist", "x.float() / 255", "x.float() / 256"),
     Mutant("binarized: by a threshold", "mnist", "(u < x", "(0.5 < x"),
+    # ---- files
+    Mutant(
+        "file: written in place",
+        "files",
+        'path.with_name(path.name + ".part")',
+        "path",
+    ),
     # ---- runs
     Mutant("run: one noise for all steps", "runs", '"noise", step)', '"noise")'),
     Mutant("run: one order for all seeds", "runs", '(seed, "order", ', '("order", '),
@@ -1746,12 +1755,6 @@ MUTANTS = [
     ),
     Mutant("run: a sum in the log", "runs", "math.fsum(v) / len(v)", "math.fsum(v)"),
     Mutant("run: a row of all steps", "runs", "self.sums.clear()", "pass"),
-    Mutant(
-        "run: written in place",
-        "runs",
-        'path.with_name(path.name + ".part")',
-        "path",
-    ),
     Mutant(
         "run: a pickle is trusted",
         "runs",

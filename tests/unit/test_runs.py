@@ -351,20 +351,6 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path, plain):
     assert not (tmp_path / runs.CHECKPOINT).exists()
 
 
-def test_write_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    runs.write(path, b"old")
-
-    def broken(*given):
-        assert path.read_bytes() == b"old"
-        raise OSError("broken")
-
-    monkeypatch.setattr(os, "replace", broken)
-    with pytest.raises(OSError, match="broken"):
-        runs.write(path, b"new")
-    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
-
-
 # ------------------------------------------------------------------------------ refused
 
 

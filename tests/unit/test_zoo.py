@@ -1,6 +1,7 @@
 """zoo: few bytes, and files that are read only when they are whole."""
 
 import math
+import os
 
 import pytest
 import torch
@@ -94,6 +95,17 @@ def test_samples_are_ink_and_their_noise_is_passed_in(shelf, seeded):
     assert ink.shape == (3, 1, 28, 28) and not ink.requires_grad
     assert ink.min() >= 0 and ink.max() <= 1
     assert torch.equal(ink, zoo.sample("vae-test", 3, generator=seeded()))
+
+
+def test_a_model_that_cannot_be_written_leaves_the_old_one(shelf, monkeypatch):
+    def broken(*given):
+        raise OSError("broken")
+
+    before = shelf.read_bytes()
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(OSError, match="broken"):
+        zoo.write(shelf, {"w": torch.zeros(2, 2)}, {"recipe": "vae"})
+    assert shelf.read_bytes() == before and zoo.names() == ["vae-test"]
 
 
 def test_an_unknown_name_hears_what_there_is(shelf):
