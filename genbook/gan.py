@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbook.training import Step, pick_device
+from genbook.training import Step, ema_decay, pick_device
 
 
 def value(d_real: Tensor, d_fake: Tensor) -> Tensor:
@@ -304,8 +304,7 @@ def fit_gan(
         rounds = play(gan, batches(), adam_d, adam_g, steps=steps, d_steps=d_steps)
         for step in rounds:
             if ema:
-                n = step.step - 1
-                decay = min(ema, n / (9 + n))  # 0 at first: the mean is what there is
+                decay = ema_decay(ema, step.step - 1)  # 0 at the first step
                 for name, tensor in mean.items():
                     if tensor.is_floating_point():
                         tensor.lerp_(now[name], 1 - decay)

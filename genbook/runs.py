@@ -39,7 +39,7 @@ from tqdm import tqdm
 
 from genbook import files
 from genbook.recipes import RECIPES, Recipe
-from genbook.training import pick_device
+from genbook.training import ema_decay, pick_device
 
 CHECKPOINT, WEIGHTS, LOG = "checkpoint.pt", "weights.safetensors", "log.csv"
 ROWS = 500  # of the log, about
@@ -232,11 +232,10 @@ class _Course:
             self.averaged.update_parameters(self.model)
         self.unseen.append((step, names, values))
 
-    def _mix(self, mean: list[Tensor], now: list[Tensor], _: Tensor) -> None:
+    def _mix(self, mean: list[Tensor], now: list[Tensor], count: Tensor) -> None:
         """Move the averaged weights towards those of now, in place."""
-        n = self.step - 1  # averaged already
-        # The first weights would count for long, so the average begins as a short one.
-        get_ema_multi_avg_fn(min(self.recipe.ema, n / (9 + n)))(mean, now, _)
+        decay = ema_decay(self.recipe.ema, self.step - 1)
+        get_ema_multi_avg_fn(decay)(mean, now, count)
 
     def look(self, stop: bool) -> bool:
         """Log the losses since the last look; return whether any process is to stop.

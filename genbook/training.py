@@ -65,6 +65,15 @@ def batches(
     return stream()
 
 
+def ema_decay(ema: float, n: int) -> float:
+    """Return how much of an average of n weights stays as one more is taken in.
+
+    It is ``ema``, and less at first: a memory of the last ninth or so, else the first
+    weights would count for long.
+    """
+    return min(ema, n / (9 + n))
+
+
 def fit_steps(
     model: nn.Module,
     stream: Iterator[Tensor],

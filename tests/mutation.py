@@ -595,7 +595,7 @@ MUTANTS = [
     Mutant(
         "ema: the first weights remembered",
         "gan",
-        "min(ema, n / (9 + n))",
+        "ema_decay(ema, step.step - 1)",
         "ema",
     ),
     Mutant(
@@ -1726,7 +1726,7 @@ MUTANTS = [
     Mutant(
         "run: the first weights remembered",
         "runs",
-        "min(self.recipe.ema, n / (9 + n))",
+        "ema_decay(self.recipe.ema, self.step - 1)",
         "self.recipe.ema",
     ),
     Mutant(

@@ -241,6 +241,11 @@ def test_ema_is_the_average_computed_by_hand(decay):
     assert not torch.allclose(averaged.w, plain.w, atol=1e-3)
 
 
+def test_an_average_may_begin_as_a_short_one():
+    decays = [training.ema_decay(0.5, n) for n in (0, 1, 3, 9, 10, 1000)]
+    assert decays == pytest.approx([0, 0.1, 0.25, 0.5, 0.5, 0.5], abs=1e-12)
+
+
 def test_ema_does_not_change_the_training_itself():
     plain, averaged = Line(), Line()
     assert fit(plain, steps=25)["loss"] == fit(averaged, steps=25, ema=0.9)["loss"]
