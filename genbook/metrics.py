@@ -213,15 +213,25 @@ def _critic() -> DigitClassifier:
     return critic.eval()
 
 
-def _ink(x: Tensor) -> Tensor:
-    if x.shape[1:] != (1, 8, 8) or not len(x):
+def checked_ink(x: Tensor, *, side: int, hint: str) -> Tensor:
+    """Return images (N, 1, side, side), ink in 0…1, as a critic takes them.
+
+    On the CPU, float32. Raises ``ValueError`` for other shapes, no image, and pixels
+    outside 0…1, NaN included; a hint such as "bytes / 255" says how to make ink.
+    """
+    if x.shape[1:] != (1, side, side) or not len(x):
         raise ValueError(
-            f"x: expected images (N, 1, 8, 8), one or more, got {tuple(x.shape)}"
+            f"x: expected images (N, 1, {side}, {side}), one or more, got "
+            f"{tuple(x.shape)}"
         )
     # Written so that NaN, which compares false with everything, fails too.
     if not ((x >= 0) & (x <= 1)).all():
         raise ValueError(
-            f"x: expected ink between 0 and 1 (counts / 16), got values from "
+            f"x: expected ink between 0 and 1 ({hint}), got values from "
             f"{x.min():g} to {x.max():g}"
         )
     return x.detach().cpu().float()
+
+
+def _ink(x: Tensor) -> Tensor:
+    return checked_ink(x, side=8, hint="counts / 16")

@@ -60,8 +60,9 @@ def features(x: Tensor) -> Tensor:
     On the CPU, float32, some hundred images at a time. Raises ``ValueError`` for other
     shapes, no image, and pixels outside 0…1, NaN included; bytes want dividing by 255.
     """
+    ink = metrics.checked_ink(x, side=28, hint="bytes / 255")
     with torch.no_grad():
-        return torch.cat([_critic().features(part) for part in _ink(x).split(500)])
+        return torch.cat([_critic().features(part) for part in ink.split(500)])
 
 
 def probs(x: Tensor) -> Tensor:
@@ -106,17 +107,3 @@ def _critic() -> MnistClassifier:
     critic = MnistClassifier().float()  # whatever the default dtype
     critic.load_state_dict(load_file(WEIGHTS))
     return critic.eval()
-
-
-def _ink(x: Tensor) -> Tensor:
-    if x.shape[1:] != (1, 28, 28) or not len(x):
-        raise ValueError(
-            f"x: expected images (N, 1, 28, 28), one or more, got {tuple(x.shape)}"
-        )
-    # Written so that NaN, which compares false with everything, fails too.
-    if not ((x >= 0) & (x <= 1)).all():
-        raise ValueError(
-            f"x: expected ink between 0 and 1 (bytes / 255), got values from "
-            f"{x.min():g} to {x.max():g}"
-        )
-    return x.detach().cpu().float()

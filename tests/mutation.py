@@ -847,6 +847,7 @@ MUTANTS = [
         "_critic()(_ink(x)).softmax(1)",
         "_critic()(_ink(x))",
     ),
+    Mutant("critic: bytes are well", "metrics", "(x <= 1)", "(x <= 255)"),
     Mutant("frechet to: cov for its root", "metrics", "(min=0).sqrt()[", "(min=0)["),
     Mutant("frechet to: axes turned", "metrics", "* axes.T", "* axes"),
     Mutant("frechet to: means lost", "metrics", "- mean[0]).square", "* 0).square"),
@@ -859,7 +860,7 @@ MUTANTS = [
         "self.body(x)",
     ),
     Mutant("mnist critic: logits", "mnist_metrics", ".softmax(1)", ""),
-    Mutant("mnist critic: bytes are well", "mnist_metrics", "(x <= 1)", "(x <= 255)"),
+    Mutant("mnist critic: another's hint", "mnist_metrics", "bytes / 255", "counts"),
     # ---- evaluate
     Mutant("distance: of one group", "evaluate", "torch.cat(groups)", "groups[0]"),
     Mutant(
