@@ -12,11 +12,7 @@ from genbook.widgets import mlp
 VAES = (latent.vae, latent.vae_conv, latent.vae_plane)
 ALL = (latent.autoencoder, *VAES)
 PAGE = (latent.autoencoder, latent.vae_plane)  # decoded in the browser
-
-
-@pytest.fixture(autouse=True)
-def _float32(float64):
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 def digits(n: int) -> torch.Tensor:
@@ -114,7 +110,7 @@ def test_an_encoder_that_shouts_is_learned_from(make):
     (player,) = recipe.players
     *_, last = (m for m in recipe.model.encoder.modules() if isinstance(m, nn.Linear))
     with torch.no_grad():
-        last.weight *= 1e3
+        last.weight *= 1e4
     loss = player.loss(*recipe.draw(digits(32), generator()))["loss"]
     loss.backward()
     weights = recipe.model.parameters()
