@@ -25,6 +25,19 @@ def float64():
 
 
 @pytest.fixture
+def float32(float64):
+    """Compute in float32: recipes and the zoo's models are used in no other type."""
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def pixels(seeded):
+    """Return six images of noise, bytes (6, 1, 28, 28)."""
+    shape = (6, 1, 28, 28)
+    return torch.randint(256, shape, generator=seeded(), dtype=torch.uint8)
+
+
+@pytest.fixture
 def seeded():
     """Return a function from a seed to a generator: ``seeded(3)``."""
     return lambda seed=0: torch.Generator().manual_seed(seed)

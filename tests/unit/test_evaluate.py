@@ -9,12 +9,7 @@ from genbook import autoencoder, evaluate, mnist_metrics, nets, vae
 from genbook.recipes import Recipe
 
 SHAPE = (1, 28, 28)
-
-
-@pytest.fixture(autouse=True)
-def float32(float64):
-    """Networks of images are in single precision, here as in use."""
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 def blots(n: int, *, generator: torch.Generator) -> torch.Tensor:

@@ -10,24 +10,12 @@ from genbook.data import signed
 from genbook.recipes import adversarial
 
 RECIPES = [adversarial.dcgan, adversarial.wgan_gp]
-
-
-@pytest.fixture(autouse=True)
-def float32(float64):
-    """Recipes work in the precision that they are used in."""
-    torch.set_default_dtype(torch.float32)
-    torch.manual_seed(0)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 @pytest.fixture(params=RECIPES, ids=lambda make: make.__name__)
 def make(request):
     return request.param
-
-
-@pytest.fixture
-def pixels(seeded):
-    shape = (6, 1, 28, 28)
-    return torch.randint(256, shape, generator=seeded(), dtype=torch.uint8)
 
 
 def test_recipes_are_listed_and_fit_into_the_zoo(make):

@@ -13,23 +13,12 @@ from genbook.recipes import noise
 
 RECIPES = [noise.ddpm_eps, noise.ddpm_v, noise.score]
 MU, SIGMA = -0.4, 0.2  # every pixel of the exact models' data, independently
-
-
-@pytest.fixture(autouse=True)
-def float32(float64):
-    """Recipes work in the precision that they are used in."""
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 @pytest.fixture(params=RECIPES, ids=lambda make: make.__name__)
 def make(request):
     return request.param
-
-
-@pytest.fixture
-def pixels(seeded):
-    shape = (6, 1, 28, 28)
-    return torch.randint(256, shape, generator=seeded(), dtype=torch.uint8)
 
 
 def awake(model):

@@ -10,12 +10,7 @@ from genbook.mnist import MNIST
 from genbook.recipes import RECIPES
 
 NAMES = zoo.names()
-
-
-@pytest.fixture(autouse=True)
-def float32(float64):
-    """The models are in single precision, here as in use."""
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 def metric(kept: dict) -> evaluate.Metric:
