@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SEEDS = 99
 LEAST = 10  # images of a row
+SHADES = 16  # of grey, in which a page stores images
 
 
 class Family(NamedTuple):
@@ -56,9 +57,9 @@ def gallery(families: Sequence[Family], *, floor: float | None = None) -> Panel:
     """Return a figure in which families draw side by side, from one seed.
 
     A row with a decoder is drawn live, its weights rounded to int8; the others show ten
-    of their stored images, which the seed chooses. Beneath a row stand its numbers, and
-    beneath all rows their Fréchet distances on one axis, with the ``floor`` that real
-    images reach among themselves.
+    of their images, stored in 16 shades of grey, which the seed chooses. Beneath a row
+    stand its numbers, and beneath all rows their Fréchet distances on one axis, with
+    the ``floor`` that real images reach among themselves.
 
     Raises ``ValueError`` for fewer than ten images or other values than 0…1 in them,
     images of different shape, names that are empty or the same, a distance or a floor
@@ -82,7 +83,7 @@ def gallery(families: Sequence[Family], *, floor: float | None = None) -> Panel:
         row |= {"said": family.said, "numbers": list(family.numbers.items())}
         row |= {"distance": distance}
         if family.decoder is None:
-            row |= {"atlas": atlas.pack(x), "count": len(x)}
+            row |= {"atlas": atlas.pack(x, shades=SHADES), "count": len(x)}
         else:
             net = mlp.layers_int8(family.decoder)
             mlp.check_pixels(net["widths"], shape)

@@ -7,7 +7,7 @@ import numpy as np
 import traitlets
 
 from genbook.widgets import atlas, still
-from genbook.widgets.gallery import Family, checked
+from genbook.widgets.gallery import SHADES, Family, checked
 from genbook.widgets.panel import Panel, script, style
 
 
@@ -48,7 +48,8 @@ def real_or_generated(
     if seed < 0:
         raise ValueError(f"seed: expected 0 or a positive number, got {seed}")
     for row, family, x in zip(rows, [truth, *families], images, strict=True):
-        row |= {"tell": family.tell, "atlas": atlas.pack(x), "count": len(x)}
+        row |= {"tell": family.tell, "count": len(x)}
+        row |= {"atlas": atlas.pack(x, shades=SHADES)}  # the real ones, too
     shape = images[0].shape[1:]
     canvas = RealOrGenerated(players=rows, shape=list(shape), seed=seed)
     names = ", ".join(family.name for family in families)

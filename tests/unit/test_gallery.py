@@ -161,6 +161,32 @@ def test_an_atlas_keeps_every_image(n):
     assert png == atlas.pack(x[:, 0]), "with or without a channel"
 
 
+def test_fewer_shades_are_the_nearest_and_smaller():
+    """Each of 16 is as far from the next, the ends are kept, and noise costs less."""
+    x = torch.rand(30, 12, 12)
+    x[0, 0, :2] = torch.tensor([0.0, 1.0])
+    png = atlas.pack(x, shades=16)
+    back = atlas.unpack(png, 30, (12, 12))
+    assert set(np.unique(back)) == set(range(0, 256, 17))
+    assert np.abs(back / 255 - x.numpy()).max() <= 0.5 / 15 + 1e-7
+    assert len(png) < 0.75 * len(atlas.pack(x))
+    assert atlas.pack(x, shades=256) == atlas.pack(x)
+
+
+def test_the_page_stores_all_its_images_in_as_many_shades(seeded):
+    """Real or generated: a grey alone must not give an image away."""
+    rows = [
+        row._replace(images=torch.rand(30, 8, 8, generator=seeded()))
+        for row in families()
+    ]
+    real = torch.rand(12, 8, 8, generator=seeded(1))
+    players = widgets.real_or_generated(real, rows).children[0].players
+    _, stored = widgets.gallery(rows).children[1].families
+    for row in [*players, stored]:
+        back = atlas.unpack(row["atlas"], row["count"], (8, 8))
+        assert set(np.unique(back)) == set(range(0, 256, 17))
+
+
 def test_the_real_digits_are_digits():
     """300 of them, every class, with where they come from in the file."""
     from PIL import Image
