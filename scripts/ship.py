@@ -118,7 +118,7 @@ def overview(cards: list[dict]) -> str:
             [
                 f"[{card['name']}](#{card['name']})",
                 interval(found["Fréchet distance"])
-                + ("" if samples == 10_000 else f", {samples:,} samples"),
+                + ("" if samples == 10_000 else f"<br>{samples:,} samples"),
                 "≤ " + interval(nats) if nats else "–",
                 str(card["calls"]),
                 f"{card['parameters']:,}",

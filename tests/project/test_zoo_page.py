@@ -59,7 +59,7 @@ def test_a_card_that_changes_changes_the_page(monkeypatch, tmp_path):
         "12,345 as int8, 1,234 bytes",
         "**2.50 ± 0.50**: a",
         "**84.00 ± 0.10**: b",
-        "2.50 ± 0.50, 800 samples".replace(" ", "\N{NO-BREAK SPACE}"),
+        "2.50 ± 0.50<br>800 samples".replace(" ", "\N{NO-BREAK SPACE}"),
         "| ≤ 84.00 ± 0.10 |".replace(" ", "\N{NO-BREAK SPACE}")[2:-2],
     ):
         assert words in page, words
