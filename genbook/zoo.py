@@ -22,6 +22,7 @@ from genbook import files, int8
 from genbook.recipes import RECIPES, Recipe
 
 FOLDER = Path(__file__).parent / "weights/zoo"
+SMALL = 2**15  # numbers in a tensor for which eight bits are not worth their error
 
 
 def names() -> list[str]:
@@ -89,8 +90,9 @@ def pack(state: dict[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:
 
     A row is what the first index names: one output channel of a linear or convolution
     layer (``genbook.int8``); the scales stand under the tensor's name and ``.scale``.
-    Tensors of one axis or none, and whole numbers, stay as they are. Raises
-    ``ValueError`` for another dtype, NaN and infinity.
+    A tensor of less than 2¹⁵ numbers is stored as float16 in both cases: there is
+    little to save. Tensors of one axis or none, and whole numbers, stay as they are.
+    Raises ``ValueError`` for another dtype, NaN and infinity.
     """
     if dtype not in (torch.float16, torch.int8):
         raise ValueError(f"dtype: expected torch.float16 or torch.int8, got {dtype}")
@@ -99,7 +101,7 @@ def pack(state: dict[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:
         w = w.detach().cpu().contiguous()
         if w.dim() < 2 or not w.is_floating_point():
             packed[name] = w
-        elif dtype == torch.float16:
+        elif dtype == torch.float16 or w.numel() < SMALL:
             packed[name] = w.half()
         elif w.isfinite().all():
             packed[name], packed[f"{name}.scale"] = int8.quantize(w)

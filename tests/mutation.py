@@ -912,6 +912,7 @@ MUTANTS = [
         ' or name.removesuffix(".scale") not in packed',
         "",
     ),
+    Mutant("zoo: small ones in bytes", "zoo", " or w.numel() < SMALL", ""),
     Mutant("zoo: half stays half", "zoo", "w.float() if w.dtype", "w if w.dtype"),
     Mutant("zoo: in train mode", "zoo", "made.model.eval()", "made.model.train()"),
     Mutant(

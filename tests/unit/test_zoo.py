@@ -17,9 +17,10 @@ def weights(seed: int = 0) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     scales = torch.tensor([1.0, 1e-3, 50.0, 0.0])[:, None, None, None]
     return {
-        "conv.weight": scales * torch.randn(4, 3, 3, 3, generator=generator),
+        "conv.weight": scales * torch.randn(4, 1000, 3, 3, generator=generator),
         "conv.bias": torch.randn(4, generator=generator),
-        "linear.weight": torch.randn(5, 7, generator=generator),
+        "linear.weight": torch.randn(50, 700, generator=generator),
+        "head.weight": torch.randn(5, 7, generator=generator),
         "norm.scale": torch.randn(5, generator=generator),  # not a scale of pack's
         "schedule": torch.linspace(1, 1e-6, 100),
         "count": torch.tensor(7),
@@ -50,6 +51,14 @@ def test_half_precision_is_off_by_its_last_bit_at_most():
         assert back[name].dtype == torch.float32
         assert torch.allclose(back[name].double(), state[name], rtol=2**-11, atol=1e-7)
         assert not torch.equal(back[name].double(), state[name])
+
+
+def test_a_small_weight_has_half_precision_among_bytes():
+    state = weights()
+    packed = zoo.pack(state, dtype=torch.int8)
+    assert packed["head.weight"].dtype == torch.float16
+    half = zoo.pack(state, dtype=torch.float16)["head.weight"]
+    assert torch.equal(packed["head.weight"], half)
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.float16])
