@@ -117,15 +117,32 @@ const cached = {};
 function enlarge(pixels, h, w) {
   const rows = cached[h] ??= taps(h), columns = cached[w] ??= taps(w);
   const W = w * ZOOM, wide = new Float64Array(h * W), out = new Float64Array(h * ZOOM * W);
-  for (let y = 0; y < h; y++) for (let i = 0; i < W; i++) {
-    const { at, weight } = columns[i];
-    for (let j = 0; j < 4; j++) wide[y * W + i] += weight[j] * pixels[y * w + at[j]];
+  for (let i = 0; i < W; i++) {
+    const [a, b, c, d] = columns[i].at, [p, q, r, s] = columns[i].weight;
+    for (let y = 0; y < h; y++) {
+      const row = y * w;
+      wide[y * W + i] = p * pixels[row + a] + q * pixels[row + b]
+        + r * pixels[row + c] + s * pixels[row + d];
+    }
   }
-  for (let i = 0; i < h * ZOOM; i++) for (let j = 0; j < 4; j++) {
-    const from = rows[i].at[j] * W, weight = rows[i].weight[j];
-    for (let x = 0; x < W; x++) out[i * W + x] += weight * wide[from + x];
+  for (let i = 0; i < h * ZOOM; i++) {
+    const [a, b, c, d] = rows[i].at.map((y) => y * W), [p, q, r, s] = rows[i].weight;
+    for (let x = 0; x < W; x++) {
+      out[i * W + x] = p * wide[a + x] + q * wide[b + x] + r * wide[c + x] + s * wide[d + x];
+    }
   }
   return out;
+}
+
+// The colours from tile to ink in 256 steps, each four bytes in one word: to write one
+// word a pixel takes a fraction of the time of four bytes.
+function shades(el) {
+  const ground = rgb(colour(el, "tile")), ink = rgb(colour(el, "tile-ink"));
+  const bytes = Uint8ClampedArray.from({ length: 1024 }, (_, i) => {
+    const c = i % 4, part = (i - c) / 4 / 255;
+    return c === 3 ? 255 : ground[c] + part * (ink[c] - ground[c]);
+  });
+  return new Uint32Array(bytes.buffer);
 }
 
 // Returns a painter of digits: light ink on a dark tile, in both themes.
@@ -133,16 +150,14 @@ function tiles(el, [h, w]) {
   const canvas = make("canvas", { width: w * ZOOM, height: h * ZOOM });
   const ctx = canvas.getContext("2d");
   const image = ctx.createImageData(canvas.width, canvas.height);
-  let ground, ink; // read at the first digit, when the page has its styles
+  const words = new Uint32Array(image.data.buffer);
+  let shade; // read at the first digit, when the page has its styles
   return (target, pixels, x, y, width, height) => {
-    ground ??= rgb(colour(el, "tile"));
-    ink ??= rgb(colour(el, "tile-ink"));
-    const bytes = image.data;
-    enlarge(pixels, h, w).forEach((value, i) => {
-      const v = clamp(value, 0, 1);
-      for (let c = 0; c < 3; c++) bytes[4 * i + c] = ground[c] + v * (ink[c] - ground[c]);
-      bytes[4 * i + 3] = 255;
-    });
+    shade ??= shades(el);
+    const values = enlarge(pixels, h, w);
+    for (let i = 0; i < words.length; i++) {
+      words[i] = shade[clamp(Math.round(255 * values[i]), 0, 255)];
+    }
     ctx.putImageData(image, 0, 0);
     target.drawImage(canvas, x, y, width, height);
   };

@@ -23,20 +23,12 @@ function quickTiles(el, [h, w], full = 1) {
   const canvas = make("canvas", { width: w, height: h });
   const ctx = canvas.getContext("2d", { willReadFrequently: true });
   const image = ctx.createImageData(w, h), words = new Uint32Array(image.data.buffer);
-  let shades; // from tile to ink, read at the first digit
-  function read() {
-    const ground = rgb(colour(el, "tile")), ink = rgb(colour(el, "tile-ink"));
-    const bytes = Uint8ClampedArray.from({ length: 1024 }, (_, i) => {
-      const c = i % 4, part = (i - c) / 4 / 255;
-      return c === 3 ? 255 : ground[c] + part * (ink[c] - ground[c]);
-    });
-    return new Uint32Array(bytes.buffer);
-  }
+  let shade; // read at the first digit
   return (target, pixels, x, y, width, height) => {
-    shades ??= read();
+    shade ??= shades(el);
     const scale = 255 / full;
     for (let i = 0; i < words.length; i++) {
-      words[i] = shades[clamp(Math.round(scale * pixels[i]), 0, 255)];
+      words[i] = shade[clamp(Math.round(scale * pixels[i]), 0, 255)];
     }
     ctx.putImageData(image, 0, 0);
     target.imageSmoothingQuality = "high";
