@@ -2,6 +2,7 @@
 // a great circle, and how long the code is on the way.
 
 const STEPS = 9; // of the strip
+const AT_ONCE = 5; // of them in a frame: all of them take a large decoder too long
 const NUDGE = 0.02; // of t, for an arrow key: the slider's step
 
 function lerp(a, b, t) {
@@ -28,7 +29,7 @@ function render({ model, el }) {
   const all = floats(model.get("codes")), bytes = model.get("images");
   const codes = names.map((_, i) => [...all.subarray(i * k, (i + 1) * k)]);
   const images = names.map((_, i) =>
-    Array.from({ length: pixels }, (_, j) => bytes.getUint8(i * pixels + j) / 255));
+    Float64Array.from({ length: pixels }, (_, j) => bytes.getUint8(i * pixels + j) / 255));
   const paths = [lerp, slerp], path = (t, which = model.get("path")) =>
     paths[which](codes[model.get("a")], codes[model.get("b")], t);
 
@@ -45,11 +46,18 @@ function render({ model, el }) {
       model.set(key, (model.get(key) + 1) % names.length);
       model.save_changes();
     });
-    const show = () => {
-      word.textContent = names[model.get(key)];
-      button.setAttribute("aria-label", `${["From", "To"][i]} ${word.textContent}: take the next`);
+    let shown = "";
+    const show = () => { // only a change: it may be t that moves
+      const n = model.get(key);
+      const now = [picture.clientWidth, picture.clientHeight, devicePixelRatio, n].join();
+      const box = now !== shown && fit(picture);
+      if (!box) return;
+      shown = now;
+      paint(box.ctx, images[n], 0, 0, box.w, box.h);
+      word.textContent = names[n];
+      button.setAttribute("aria-label", `${["From", "To"][i]} ${names[n]}: take the next`);
     };
-    return { key, picture, button, show };
+    return { button, show };
   });
   const digit = canvas("gb-digit");
   digit.setAttribute("role", "img");
@@ -78,22 +86,23 @@ function render({ model, el }) {
   const GAP = 4, MARK = 10;
   const stepWidth = (w) => (w - (STEPS - 1) * GAP) / STEPS;
   strip.style.aspectRatio = `${STEPS * shape[1] * 1.1} / ${shape[0] * 1.25}`;
-  const row = make("canvas"); // the strip without its mark: drawn once for each path
-  let drawn = "";
+  // The strip without its mark: drawn once for each path, in two frames. What is not yet
+  // drawn anew shows the path before.
+  const row = make("canvas");
+  let drawn = "", done = 0;
   function drawStrip({ ctx, w, h }) {
     const width = stepWidth(w), height = h - MARK;
     const on = ["a", "b", "path"].map((key) => model.get(key));
     const state = [strip.width, strip.height, ...on].join();
-    if (state !== drawn) {
-      drawn = state;
-      row.width = strip.width;
-      row.height = strip.height;
-      const wall = row.getContext("2d");
-      wall.setTransform(ctx.getTransform());
-      for (let i = 0; i < STEPS; i++) {
-        const pixels = decode(net, path(i / (STEPS - 1)));
-        dab(wall, pixels, i * (width + GAP), 0, width, height);
-      }
+    if (state !== drawn) [drawn, done] = [state, 0];
+    for (const side of ["width", "height"]) {
+      if (row[side] !== strip[side]) row[side] = strip[side];
+    }
+    const wall = row.getContext("2d");
+    wall.setTransform(ctx.getTransform());
+    for (const end = Math.min(done + AT_ONCE, STEPS); done < end; done++) {
+      const pixels = decode(net, path(done / (STEPS - 1)));
+      dab(wall, pixels, done * (width + GAP), 0, width, height);
     }
     ctx.drawImage(row, 0, 0, w, h);
     const x = width / 2 + model.get("t") * (w - width);
@@ -181,11 +190,7 @@ function render({ model, el }) {
   }
 
   function draw() {
-    for (const { key, picture, show } of ends) {
-      const box = fit(picture);
-      if (box) paint(box.ctx, images[model.get(key)], 0, 0, box.w, box.h);
-      show();
-    }
+    for (const { show } of ends) show();
     const t = model.get("t"), big = fit(digit), steps = fit(strip), graph = fit(curve);
     if (!big || !steps || !graph) return;
     paint(big.ctx, decode(net, path(t)), 0, 0, big.w, big.h);
@@ -195,6 +200,7 @@ function render({ model, el }) {
     if (said.textContent !== words) said.textContent = words;
     strip.setAttribute("aria-valuenow", t);
     strip.setAttribute("aria-valuetext", words);
+    return done < STEPS;
   }
   return animate(model, el, ["a", "b", "t", "path"], draw);
 }
