@@ -32,6 +32,7 @@ function critic(x, y) {
     });
     const d = solve(h, g);
     w = w.map((value, i) => value + d[i]);
+    if (Math.hypot(...d) < 1e-10) break; // the digits double at each step
   }
   return w;
 }
@@ -143,7 +144,8 @@ function render({ model, el }) {
       const said = make("output", { className: "gb-said" });
       const title = make("div", { className: "gb-name", textContent: name });
       el.append(make("div", {}, title, canvas, said));
-      return { role, canvas, said, map: make("canvas"), shade: make("canvas"), drawn: "" };
+      return { role, canvas, said, map: make("canvas"),
+        shade: make("canvas", { width: CELLS, height: CELLS }), drawn: "" };
     });
 
   let fitted = {}, key = "";
@@ -158,14 +160,13 @@ function render({ model, el }) {
     return fitted;
   }
 
-  const side = () => panes[0].canvas.clientWidth;
-  const toX = (v) => (v / limit + 1) / 2 * side();
-  const toY = (v) => (1 - v / limit) / 2 * side();
+  let side = 0; // of the planes, in pixels: read once a frame
+  const toX = (v) => (v / limit + 1) / 2 * side;
+  const toY = (v) => (1 - v / limit) / 2 * side;
   const hues = () => [colour(el, "class-8"), colour(el, "class-5")];
 
   // The shading: the critic's belief, or the artist's density, as a small picture.
   function shade(pane, { w, mixture }) {
-    pane.shade.width = pane.shade.height = CELLS;
     const ctx = pane.shade.getContext("2d"), image = ctx.createImageData(CELLS, CELLS);
     const [zero, one] = hues().map(rgb), own = rgb(colour(el, "model"));
     const place = (i) => ((i + 0.5) / CELLS * 2 - 1) * limit;
@@ -186,15 +187,16 @@ function render({ model, el }) {
 
   function drawMap(pane, fits) {
     const ink = getComputedStyle(el).color;
-    const state = [side(), ink, devicePixelRatio || 1, key].join();
+    const state = [side, ink, devicePixelRatio || 1, key].join();
     if (state === pane.drawn) return;
     pane.drawn = state;
     shade(pane, fits);
-    pane.map.width = pane.canvas.width;
-    pane.map.height = pane.canvas.height;
-    const ctx = pane.map.getContext("2d"), s = side();
+    for (const edge of ["width", "height"]) { // to set it anew costs memory
+      if (pane.map[edge] !== pane.canvas[edge]) pane.map[edge] = pane.canvas[edge];
+    }
+    const ctx = pane.map.getContext("2d"), s = side;
     ctx.setTransform(pane.canvas.getContext("2d").getTransform());
-    ctx.imageSmoothingQuality = "high";
+    ctx.clearRect(0, 0, s, s);
     ctx.drawImage(pane.shade, 0, 0, s, s);
     const [zero, one] = hues(), plain = colour(el, "data"), size = clamp(s / 130, 1.6, 2.6);
     fits.x.forEach(([x1, x2], n) => {
@@ -232,7 +234,7 @@ function render({ model, el }) {
 
   function ellipse(ctx, { mean, cov: [s11, s12, s22] }) { // two standard deviations
     const half = (s11 - s22) / 2, root = Math.hypot(half, s12), mid = (s11 + s22) / 2;
-    const scale = side() / (2 * limit), angle = 0.5 * Math.atan2(2 * s12, s11 - s22);
+    const scale = side / (2 * limit), angle = 0.5 * Math.atan2(2 * s12, s11 - s22);
     ctx.strokeStyle = colour(el, "latent");
     ctx.beginPath();
     ctx.ellipse(toX(mean[0]), toY(mean[1]), 2 * scale * Math.sqrt(mid + root),
@@ -255,6 +257,7 @@ function render({ model, el }) {
 
   function draw() {
     const fits = fitBoth(), said = words(fits);
+    side = panes[0].canvas.clientWidth;
     for (const pane of panes) {
       const box = fit(pane.canvas);
       if (!box) return;
@@ -280,7 +283,7 @@ function render({ model, el }) {
     draggable(
       canvas,
       () => [toX(model.get("x1")), toY(model.get("x2"))],
-      (x, y) => move((x / side() * 2 - 1) * limit, (1 - y / side() * 2) * limit),
+      (x, y) => move((x / side * 2 - 1) * limit, (1 - y / side * 2) * limit),
       (dx, dy) => move(model.get("x1") + STEP * dx, model.get("x2") + STEP * dy),
     );
   }
