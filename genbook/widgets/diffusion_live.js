@@ -218,7 +218,9 @@ function chances(n, steps, seed) {
 const VIEW = 3; // the planes are [-VIEW, VIEW]²
 const CELLS = 48; // the shading is computed in CELLS × CELLS places
 const HAIRS = 13; // on a side: the field of the predicted noise
-const WORK = 5; // milliseconds of a frame for training and walking; the rest is drawing
+// Milliseconds of a frame for what is computed here; the browser needs as many. Training
+// and walking get what the drawing leaves of them, and WORK at least.
+const FRAME = 5, WORK = 2;
 const SECONDS = 3; // that a run takes to watch
 const EVERY = 20; // steps of training that are one point of the curve
 const LEAST = 20; // points of a drawing before it can be learned
@@ -323,30 +325,32 @@ function render({ model, el }) {
     const need = Math.min(reached() + 1, steps());
     const lacks = (w) => w.states.length <= need;
     shown ??= begin();
-    while (performance.now() < until) {
+    do {
       if (lacks(truth)) truth.step();
       else if (lacks(shown)) shown.step();
       else if (shown.age === student.steps) return false;
       else if (!next || (!training && next.age !== student.steps)) next = begin();
       else if (lacks(next)) next.step();
       else [shown, next] = [next, null]; // the samples of a younger network
-    }
+    } while (performance.now() < until);
     return true;
   }
 
   // What a frame has time for: some steps of training, then of the walks.
+  let drew = 0; // for so many milliseconds, the last time
   function work(start) {
+    const until = start + Math.max(WORK, FRAME - drew);
     let more = false;
     if (!empty()) {
       if (training) {
         do {
           if (student.steps % EVERY === 0) losses.push(0);
           losses[losses.length - 1] += student.step(mixture) / EVERY;
-        } while (student.steps < goal && performance.now() < start + 0.7 * WORK);
+        } while (student.steps < goal && performance.now() < until - 1);
         if (student.steps >= goal) training = false;
       }
       if (student.steps && best === null) best = least();
-      more = catchUp(start + WORK) || (student.steps > 0 && best === null);
+      more = catchUp(until) || (student.steps > 0 && best === null);
     }
     if (playing && !more || playing && training) {
       const done = Math.min(T, Math.floor((start - since) / 1000 / SECONDS * T));
@@ -361,11 +365,7 @@ function render({ model, el }) {
   // ---- The planes ----
   // The density of noised data, as a small picture: a Gaussian of x1 times one of x2.
   const shade = make("canvas", { width: CELLS, height: CELLS });
-  let shaded = "";
-  function drawShade(ab) {
-    const hue = colour(el, "data"), key = `${ab} ${hue}`;
-    if (key === shaded && drawShade.of === mixture) return;
-    [shaded, drawShade.of] = [key, mixture];
+  function drawShade(ab, hue) {
     const { means, sigma } = mixture, count = means.length / 2;
     const v = ab * sigma * sigma + 1 - ab + 0.002, root = Math.sqrt(ab); // a cell's width
     const total = new Float64Array(CELLS * CELLS), across = new Float64Array(CELLS);
@@ -387,6 +387,28 @@ function render({ model, el }) {
     ctx.putImageData(image, 0, 0);
   }
 
+  // What lies beneath the particles in both planes: the density and the data.
+  const ground = make("canvas");
+  function drawGround(plane, w) {
+    const ab = alphaBar[T - model.get("done")], hue = colour(el, "data");
+    if (stands(ground, plane.width, plane.height, ab, hue, mixture)) return;
+    drawShade(ab, hue);
+    ground.width = plane.width;
+    ground.height = plane.height;
+    const ctx = ground.getContext("2d");
+    ctx.setTransform(plane.getContext("2d").getTransform());
+    ctx.imageSmoothingQuality = "high";
+    ctx.drawImage(shade, 0, 0, w, w);
+    ctx.strokeStyle = colour(el, "ink");
+    ctx.strokeRect(0.5, 0.5, w - 1, w - 1);
+    ctx.fillStyle = hue;
+    ctx.globalAlpha = 0.45;
+    for (let i = 0; i < points.length; i += 2) {
+      const x = (points[i] / VIEW + 1) / 2 * w, y = (1 - points[i + 1] / VIEW) / 2 * w;
+      ctx.fillRect(x - 0.8, y - 0.8, 1.6, 1.6);
+    }
+  }
+
   const places = new Float64Array(2 * HAIRS * HAIRS); // of the hairs
   for (let i = 0; i < HAIRS * HAIRS; i++) {
     places[2 * i] = ((i % HAIRS + 0.5) / HAIRS * 2 - 1) * VIEW;
@@ -402,21 +424,20 @@ function render({ model, el }) {
   }
 
   let ink, family; // of the page, read once a frame
+  // Does a canvas show this already? Remembers what it is asked about: all that the
+  // picture depends on.
+  const seen = new Map();
+  function stands(canvas, ...state) {
+    const before = seen.get(canvas);
+    seen.set(canvas, state);
+    return before?.every((value, i) => value === state[i]);
+  }
   function drawPlane({ canvas, role, hue, said, name }, box) {
     const { ctx, w } = box, k = reached(), t = plan.times[k], own = role === "learned";
     const X = (v) => (v / VIEW + 1) / 2 * w, Y = (v) => (1 - v / VIEW) / 2 * w;
-    ctx.imageSmoothingEnabled = true;
-    ctx.drawImage(shade, 0, 0, w, w);
-    ctx.strokeStyle = colour(el, "ink");
+    ctx.drawImage(ground, 0, 0, w, w);
     ctx.lineWidth = 1;
-    ctx.strokeRect(0.5, 0.5, w - 1, w - 1);
     const tone = colour(el, hue), dot = clamp(w / 150, 1.4, 2.3);
-    ctx.fillStyle = colour(el, "data");
-    ctx.globalAlpha = 0.45;
-    for (let i = 0; i < points.length; i += 2) {
-      ctx.fillRect(X(points[i]) - 0.8, Y(points[i + 1]) - 0.8, 1.6, 1.6);
-    }
-    ctx.globalAlpha = 1;
     if (own && pen.down && isDrawing(model)) {
       const [x, y] = [X(pen.at[0]), Y(pen.at[1])];
       ctx.strokeStyle = ink;
@@ -607,15 +628,23 @@ function render({ model, el }) {
     const more = work(start), style = getComputedStyle(el);
     ink = style.color;
     family = style.fontFamily;
-    const boxes = [learned.canvas, exact.canvas, curve, schedule].map(fit);
+    const began = performance.now();
+    const boxes = [learned.canvas, curve].map(fit);
     if (boxes.includes(null)) return more;
-    drawShade(alphaBar[T - model.get("done")]);
+    drawGround(learned.canvas, boxes[0].w);
     drawPlane(learned, boxes[0]);
-    drawPlane(exact, boxes[1]);
-    drawLoss(boxes[2]);
-    drawSchedule(boxes[3]);
-    train.textContent = training ? "Pause training" : "Train";
-    run.textContent = playing ? "Pause run" : "Run back";
+    drawLoss(boxes[1]);
+    // The other two stay as they are while the network trains.
+    const now = [ink, model.get("done"), plan, devicePixelRatio];
+    const size = ({ clientWidth, clientHeight }) => [clientWidth, clientHeight];
+    if (!stands(exact.canvas, ...size(exact.canvas), ...now, chosen, truth.states.length)) {
+      drawPlane(exact, fit(exact.canvas));
+    }
+    if (!stands(schedule, ...size(schedule), ...now)) drawSchedule(fit(schedule));
+    drew = performance.now() - began;
+    const label = (b, words) => { if (b.textContent !== words) b.textContent = words; };
+    label(train, training ? "Pause training" : "Train");
+    label(run, playing ? "Pause run" : "Run back");
     train.disabled = run.disabled = empty();
     again.disabled = !student.steps;
     clear.hidden = !isDrawing(model);
