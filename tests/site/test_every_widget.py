@@ -11,7 +11,7 @@ from PIL import Image
 
 from genbook import widgets
 from tests.site import test_widgets_page as pages
-from tests.site.visit import LIVE, late_frames
+from tests.site.visit import LIVE, frame_times, late_frame
 from tests.widget_samples import PANELS
 
 show = pages.show  # the fixture that opens a page with widgets on it
@@ -60,9 +60,17 @@ def test_a_frame_follows_the_hand(show, name):
     controls = page.locator(LIVE).element_handles()
     assert controls
     for control in controls:
-        late = late_frames(page, control, LIMIT)
+        late = late_frame(page, control)
         who = control.evaluate("(c) => c.parentElement.innerText || c.outerHTML")
         assert late < LIMIT, (who, late)
+
+
+def test_each_frame_is_counted_once(show):
+    """However many controls of the page were moved and counted before."""
+    page = show(PANELS["two_gaussians"]())
+    for control in page.locator("input[type=range]").element_handles():
+        frame_times(page, control, moves=20)
+        assert 20 < page.evaluate("drawn") <= 10 + 20
 
 
 @pytest.mark.parametrize("name", FIGURES)

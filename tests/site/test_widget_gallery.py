@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from genbook import nets, palette, widgets
 from genbook.widgets import atlas, mlp
 from tests.site.test_widgets_page import frame, get, picture, put, show  # noqa: F401
-from tests.site.visit import LIVE, functions, late_frames
+from tests.site.visit import LIVE, functions, late_frame
 from tests.widget_samples import families, gallery
 
 LIMIT = 16  # milliseconds
@@ -261,7 +261,7 @@ def test_large_images_follow_the_hand(show, make):  # noqa: F811
     page = show(make())
     page.wait_for_timeout(300)  # the plane's map comes in some frames
     for control in page.locator(LIVE).element_handles():
-        late = late_frames(page, control, LIMIT)
+        late = late_frame(page, control)
         who = control.evaluate("(c) => c.parentElement.innerText || c.outerHTML")
         assert late < LIMIT, (who, late)
 
