@@ -11,8 +11,8 @@ from torch import nn
 from genbook import data, denoising, diffusion, widgets
 from genbook.widgets import points
 from genbook.widgets.diffusion_live import STEPS, WIDTH
-from genbook.widgets.panel import script
 from tests.site.test_widgets_page import frame, get, picture, put, show  # noqa: F401
+from tests.site.visit import functions
 
 NAMES = """random, dataset, NAMES, forward, backward, law, posteriorMean, exactEps,
   draws, leastLoss, features, epsLoss, learner, visited, walk, chances, energyDistance,
@@ -25,23 +25,13 @@ TIMES = [1, 10, 50, 100]
 @pytest.fixture(scope="module")
 def call(browser):
     """Return a function that evaluates JavaScript with the widget's functions."""
-    page = browser.new_page()
     files = "figure.js", "train.js", "points.js", "diffusion_live.js"
-    page.evaluate(
-        """async (source) => {
-          const blob = new Blob([source], {type: "text/javascript"});
-          globalThis.js = await import(URL.createObjectURL(blob));
+    with functions(browser, *files, names=NAMES) as call:
+        call("""{
           globalThis.f64 = (values) => Float64Array.from(values);
           globalThis.mix = ({ means, sigma }) => ({ means: f64(means), sigma });
-        }""",
-        script(*files) + f"\nexport {{ {NAMES} }};",
-    )
-
-    def evaluate(body: str, **values: object) -> object:
-        return page.evaluate(f"({{ {', '.join(values)} }}) => {body}", values)
-
-    yield evaluate
-    page.close()
+        }""")
+        yield call
 
 
 def normal(n: int, seed: int = 0) -> torch.Tensor:
