@@ -3,8 +3,7 @@
 All three share one network and one way to a sample: a U-Net that sees images folded to
 14 × 14, and ``denoising.multistep`` in ``CALLS`` calls of it, with noise. After 12,000
 steps of ``ddpm_v`` 10,000 samples had a Fréchet distance of 29 from MNIST's test
-images, after 90,000 one of 7.7; real ones have 1.25. With 2,000 samples each, 40 calls
-had 8.6, 50 calls 7.4, and 50 calls with half the noise 12.5.
+images, after 90,000 one of 7.7; real ones have 1.25.
 """
 
 import math
