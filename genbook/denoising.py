@@ -85,6 +85,28 @@ def clipped(eps_model: Net, alpha_bar: Tensor) -> Net:
     return model
 
 
+def guided(eps_model: Net, worse: Net, alpha_bar: Tensor, *, weight: float) -> Net:
+    """Return eps_model, led away from a worse one while there is more noise than data:
+
+        eps_worse + weight (eps - eps_worse)    where ᾱ < ½,
+
+    and eps itself elsewhere, where ``worse`` is not asked; t (B,) is one time, B times,
+    as in all samplers here. Where both doubt what they see, the worse one doubts more:
+    to go on in the direction from it to the better one, weight > 1, leads away from
+    what is between two digits and is none. The samples are no longer quite the model's
+    own. Autoguidance, D_w of Karras et al. 2024, within an interval of noise as
+    Kynkäänniemi et al. 2024.
+    """
+
+    def model(x_t: Tensor, t: Tensor) -> Tensor:
+        eps = eps_model(x_t, t)
+        if alpha_bar[t[0]] >= 0.5:
+            return eps
+        return torch.lerp(worse(x_t, t), eps, weight)
+
+    return model
+
+
 def spaced(T: int, n: int) -> list[int]:
     """Return n times from T down to 1, evenly spaced as far as whole numbers can be.
 

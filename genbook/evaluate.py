@@ -79,7 +79,7 @@ def drawer(recipe: Recipe) -> Draw:
 
 
 def calls(recipe: Recipe) -> int:
-    """Return how often the model's network is called to draw a sample."""
+    """Return how often the model's networks are called to draw a sample."""
     counts: Counter[nn.Module] = Counter()
     modules = [recipe.model, *recipe.model.children()]
     hooks = [
@@ -90,7 +90,7 @@ def calls(recipe: Recipe) -> int:
     for hook in hooks:
         hook.remove()
     # A model that is a network itself calls its parts as often as it likes.
-    return counts[recipe.model] or max(counts.values())
+    return counts[recipe.model] or counts.total()
 
 
 def frechet(draw: Draw, *, n: int = 10_000, size: int = 500) -> Metric:

@@ -230,6 +230,11 @@ class _Course:
             optimizer.step()
         if self.averaged:
             self.averaged.update_parameters(self.model)
+        if self.recipe.young and step <= self.recipe.young * self.run["steps"]:
+            now = self.best().net.state_dict()
+            # Both: or the average would go on to draw its guide towards the other one.
+            for model in {self.model, self.best()}:
+                model.guide.load_state_dict(now)
         self.unseen.append((step, names, values))
 
     def _mix(self, mean: list[Tensor], now: list[Tensor], count: Tensor) -> None:

@@ -58,7 +58,7 @@ def ship(folder: Path, *, n: int = 10_000) -> str:
         "machine": machine(),
         "torch": torch.__version__.split("+")[0],
         "date": datetime.date.today().isoformat(),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "format": str(dtype).removeprefix("torch."),
         "licence": LICENCE,
     }
@@ -78,8 +78,13 @@ def named(recipe: str, images: str) -> str:
 def command(run: dict) -> str:
     """Return the command that trains this run again.
 
-    Raises ``KeyError`` for a run so old that it does not know all of its options.
+    Raises ``SystemExit`` for a run so old that it does not know all of its options.
     """
+    if missing := {"bf16", "compile"} - run.keys():
+        raise SystemExit(
+            f"expected a run that says how it was trained, got one that does not know "
+            f"{' and '.join(sorted(missing))}: it is older than that; train it again"
+        )
     words = f"python -m genbook train {run['recipe']} --data {run['data']}"
     words += f" --seed {run['seed']}" if run["seed"] else ""
     if run["steps"] != RECIPES[run["recipe"]]().steps:

@@ -1316,6 +1316,13 @@ MUTANTS = [
         "return eps_from_x0(x_t, x0_hat.clamp(-1, 1), t, alpha_bar)",
         "return eps_model(x_t, t)",
     ),
+    Mutant("guided: away from the better one", "denoising", "weight)", "1 - weight)"),
+    Mutant(
+        "guided: where the data outweigh the noise",
+        "denoising",
+        "]] >= 0.5",
+        "]] < 0.5",
+    ),
     Mutant(
         "clipped: to 0 … 1", "denoising", "x0_hat.clamp(-1, 1)", "x0_hat.clamp(0, 1)"
     ),
@@ -1539,20 +1546,32 @@ MUTANTS = [
     Mutant(
         "score recipe: uphill for noise",
         "recipes/noise",
-        "-sigma * model",
-        "sigma * model",
+        "-sigma * score",
+        "sigma * score",
     ),
     Mutant(
         "score recipe: σ for σ² in the ladder",
         "recipes/noise",
-        "sigmas.double() ** 2",
-        "sigmas.double()",
+        "1 / (1 + sigmas**2)",
+        "1 / (1 + sigmas)",
     ),
     Mutant(
         "ddpm recipe: v whatever is asked for",
         "recipes/noise",
         "SHAPE, predict=predict",
         "SHAPE, predict=denoising.V",
+    ),
+    Mutant(
+        "recipes of noise: the guide is trained too",
+        "recipes/noise",
+        ".requires_grad_(False)",
+        "",
+    ),
+    Mutant(
+        "walk: led by itself",
+        "recipes/noise",
+        "eps_of(model.guide)",
+        "eps_of(model.net)",
     ),
     Mutant(
         "walk: from -1 to 1",
@@ -1736,6 +1755,24 @@ MUTANTS = [
         "runs",
         "return self.averaged.module if self.averaged else self.model",
         "return self.model",
+    ),
+    Mutant(
+        "run: the guide grows up",
+        "runs",
+        'step <= self.recipe.young * self.run["steps"]',
+        "True",
+    ),
+    Mutant(
+        "run: the guide is not the average",
+        "runs",
+        "now = self.best().net",
+        "now = self.model.net",
+    ),
+    Mutant(
+        "run: the average's guide is drawn along",
+        "runs",
+        "for model in {self.model, self.best()}:",
+        "for model in {self.best()}:",
     ),
     Mutant(
         "run: infinity passes",

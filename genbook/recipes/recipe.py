@@ -46,6 +46,8 @@ class Recipe(NamedTuple):
     ema      decay of the weights' moving average, or None for the last weights; at step
              n it is at most (n - 1) / (n + 8), a memory of the last ninth or so
     clip     the gradient's largest allowed norm, for each player (Pascanu et al. 2013)
+    young    share of the steps in which ``model.guide`` follows the weights to use of
+             ``model.net``; from then on it stays as it is. None where there is none
     """
 
     model: nn.Module
@@ -57,6 +59,7 @@ class Recipe(NamedTuple):
     rate: Callable[[float], float] = lambda progress: 1.0
     ema: float | None = None
     clip: float | None = None
+    young: float | None = None
 
 
 def adam(

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from genbook import evaluate, mnist_metrics, runs
 from genbook.data import binarize, mnist
 from genbook.recipes import RECIPES
-from genbook.recipes.noise import CALLS
+from genbook.recipes.noise import CALLS, STEPS
 from genbook.scoreboard import table
 from genbook.vae import VAE
 from scripts.scoreboard import machine
@@ -274,9 +274,10 @@ def text(rows: dict[str, Row], *, floor: float, seconds: float, samples: int) ->
         [
             verdict(rows, seconds),
             "### Diffusion\n",
-            f"Samples cost {CALLS} calls of the network each, and the networks have "
-            f"as many parameters as the book's within {100 * apart:.1f} %; the "
-            f"generator of `dcgan` is called once.\n"
+            f"Samples cost {CALLS} calls of the network each, {CALLS - STEPS} of the "
+            f"book's being those of its guide, and the networks have as many "
+            f"parameters as the book's within {100 * apart:.1f} %; the generator of "
+            f"`dcgan` is called once.\n"
             f"Fréchet distance of {samples:,} samples from the 10,000 test images, in "
             f"the features of the book's MNIST classifier; as many training images get "
             f"{floor:.2f}. Of the book's own models there are {MORE} times {samples:,} "

@@ -127,6 +127,11 @@ def weigh(site: Path, urls: set[str], address: str) -> list[str]:
     return [f"{sum(map(len, bodies)) / 1e3:.0f}", f"{sum(packed) / 1e3:.0f}"]
 
 
+# Whether every figure of the page but the quiz, which has no frames, has drawn one: a
+# second figure may come later than the first.
+DRAWN = """[...document.querySelectorAll(".gb-widget")].every((figure) =>
+  figure.matches(".gb-quiz, :has(.gb-quiz)") || figure.querySelector("[data-ms]"))"""
+
 NAME = """(c) => c.getAttribute("aria-label") ?? c.labels?.[0]?.innerText
   ?? c.innerText.trim()"""
 
@@ -137,7 +142,7 @@ def measure_frames(browser: Browser, site: Path, address: str) -> list[list[str]
     for path in LESSONS:
         page = browser.new_page()
         page.goto(f"{address}notebooks/{path.stem}.html")
-        page.wait_for_function("document.querySelector('[data-ms]')")
+        page.wait_for_function(DRAWN)
         for control in page.locator(LIVE).element_handles():
             times = frame_times(page, control)
             name = control.evaluate(NAME)

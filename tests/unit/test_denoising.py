@@ -96,6 +96,45 @@ def test_clipped_agrees_with_itself():
     assert torch.allclose(diffusion.q_sample(after, t, eps, AB), x_t, atol=1e-12)
 
 
+@pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("time", [1, 12, 40])
+def test_guided_goes_on_from_the_worse_one_where_noise_is_more(time, weight):
+    asked = []
+
+    def worse(x_t, t):
+        asked.append(t)
+        return 0.3 * x_t
+
+    x_t, t = draw(0, 3, 2), torch.full((3,), time)
+    eps = wavy(x_t, t)
+    got = denoising.guided(wavy, worse, AB, weight=weight)(x_t, t)
+    noisy = bool(AB[time] < 0.5)
+    expected = (1 - weight) * 0.3 * x_t + weight * eps if noisy else eps
+    assert torch.allclose(got, expected, atol=1e-12)
+    assert len(asked) == noisy
+    assert AB[12] > 0.5 > AB[40]
+
+
+def test_guided_narrows_what_the_worse_one_widens():
+    """For data N(0, 1) and a worse guess N(0, c²): both scores are known on paper.
+
+    ε = √(1 - ᾱ) x_t / variance, so the guided one is that of a Gaussian whose precision
+    is led on from the worse one's: a smaller variance than the data's.
+    """
+    t, c, weight = torch.tensor([40]), 1.5, 2.0
+    ab = AB[40]
+
+    def gaussian(spread):
+        variance = ab * spread**2 + 1 - ab
+        return lambda x_t, t: (1 - ab).sqrt() * x_t / variance
+
+    x_t = draw(0, 1, 4)
+    got = denoising.guided(gaussian(1.0), gaussian(c), AB, weight=weight)(x_t, t)
+    precision = weight - (weight - 1) / (ab * c**2 + 1 - ab)
+    assert torch.allclose(got, (1 - ab).sqrt() * precision * x_t, atol=1e-12)
+    assert precision > 1
+
+
 # ---- Samplers, against diffusers from the same noise ---------------------------------
 
 

@@ -4,6 +4,7 @@ Where a process must die for it, or several must work together, see
 ``test_runs_processes.py``.
 """
 
+import copy
 import csv
 import json
 import math
@@ -202,6 +203,25 @@ def test_the_weights_to_use_are_the_averaged_ones(tmp_path, plain):
     assert weights["a"].item() == pytest.approx(average, abs=1e-12)
     last = toy_run.state(tmp_path)["model"]["a"].item()
     assert last == pytest.approx(0.4, abs=1e-12)
+
+
+def test_the_guide_is_what_the_weights_to_use_were_when_young(tmp_path, plain):
+    """Weights 0.9, 0.8 … 0.4, the average of the first three, to the last bit."""
+
+    def recipe(young):
+        made = linear({"a": 1.0}, [("a", 1, lambda m: {"loss": m["a"]})], ema=0.22)
+        model = nn.Module()
+        model.net = made.model
+        model.guide = copy.deepcopy(made.model).requires_grad_(False)
+        return made._replace(model=model, young=young)
+
+    short = follow(recipe(1.0), tmp_path / "short", steps=3)
+    weights = follow(recipe(0.5), tmp_path / "long")
+    assert weights["guide.a"] == short["net.a"] == short["guide.a"]
+    assert weights["net.a"] < weights["guide.a"] < 1
+    model = toy_run.state(tmp_path / "long")["model"]
+    assert model["guide.a"] == weights["guide.a"]  # the average's and the other's
+    assert follow(recipe(None), tmp_path / "none")["guide.a"] == 1
 
 
 def test_bf16_reaches_the_loss_and_leaves_the_weights(tmp_path, plain):
