@@ -22,6 +22,7 @@ from genbook.recipes import Recipe
 from genbook.vae import VAE, Bernoulli
 
 SAMPLES, ROUGH = 5000, 100  # importance samples of an image
+RESAMPLES = 100  # of samples, to see how far chance moves their distance
 Draw = Callable[..., Tensor]  # draw(n, generator=…) -> ink (n, 1, 28, 28) in 0…1
 
 
@@ -96,9 +97,10 @@ def calls(recipe: Recipe) -> int:
 def frechet(draw: Draw, *, n: int = 10_000, size: int = 500) -> Metric:
     """Measure the Fréchet distance of n samples from the 10,000 test images.
 
-    They are drawn in groups of ``size``, each of which has a distance of its own; the
-    spread of those says how far chance moves the whole. Raises ``ValueError`` unless
-    n is ``size`` times at least 4, and size > 64.
+    How far chance moves it is what ``RESAMPLES`` draws of n among them, with return,
+    have for a spread (the bootstrap, Efron 1979). They are drawn in groups of ``size``,
+    each of which has a distance of its own, for the small metric. Raises
+    ``ValueError`` unless n is ``size`` times at least 4, and size > 64.
     """
     if n % size or n < 4 * size:
         raise ValueError(f"n: expected a multiple of {size}, four or more, got {n}")
@@ -108,9 +110,16 @@ def frechet(draw: Draw, *, n: int = 10_000, size: int = 500) -> Metric:
         for _ in range(n // size)
     ]
     mean, cov, _ = mnist_metrics.statistics()
-    value = metrics.frechet_to(torch.cat(groups), mean, cov)
+    every = torch.cat(groups)
+    value = metrics.frechet_to(every, mean, cov)
+    resampled = [
+        metrics.frechet_to(
+            every[torch.randint(n, (n,), generator=generator)], mean, cov
+        )
+        for _ in range(RESAMPLES)
+    ]
+    half = 2 * float(torch.tensor(resampled).std())
     each = torch.tensor([metrics.frechet_to(group, mean, cov) for group in groups])
-    half = 2 * float(each.std()) / math.sqrt(len(groups))
     middle, spread = float(each.mean()), 4 * float(each.std())
     return Metric(
         "Fréchet distance",
@@ -119,8 +128,8 @@ def frechet(draw: Draw, *, n: int = 10_000, size: int = 500) -> Metric:
         value + half,
         n,
         f"squared Fréchet distance of {n:,} samples from the 10,000 test images in the "
-        f"64 features of the book's MNIST classifier; ± two standard errors, from "
-        f"{len(groups)} groups of {size} samples",
+        f"64 features of the book's MNIST classifier; ± two standard errors, by "
+        f"{RESAMPLES} resamples (bootstrap)",
         Small(size, middle, middle - spread, middle + spread),
     )
 

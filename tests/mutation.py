@@ -864,10 +864,10 @@ MUTANTS = [
     # ---- evaluate
     Mutant("distance: of one group", "evaluate", "torch.cat(groups)", "groups[0]"),
     Mutant(
-        "distance: interval of one group",
+        "distance: one standard error for two",
         "evaluate",
-        "/ math.sqrt(len(groups))",
-        "/ 1",
+        "half = 2 * float(torch.tensor(resampled)",
+        "half = 1 * float(torch.tensor(resampled)",
     ),
     Mutant(
         "distance: again the same noise",

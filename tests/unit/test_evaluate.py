@@ -49,9 +49,20 @@ def test_the_distance_is_that_of_all_samples_together(seeded):
     each = [mnist_metrics.distance(part) for part in x.split(100)]
     assert metric.small.value == pytest.approx(sum(each) / 4, rel=1e-6)
     spread = float(torch.tensor(each).std())
-    assert metric.high - metric.value == pytest.approx(spread, rel=1e-3)  # 2 / √4
     assert metric.small.high - metric.small.value == pytest.approx(4 * spread, rel=1e-3)
     assert (metric.n, metric.small.n) == (400, 100)
+
+
+def test_the_interval_is_as_wide_as_chance_makes_it(seeded):
+    """Two standard errors, held against the spread of twenty measurements."""
+    metric = evaluate.frechet(blots, n=800, size=200)
+    each = [
+        mnist_metrics.distance(blots(800, generator=seeded(seed)))
+        for seed in range(1, 21)
+    ]
+    spread = float(torch.tensor(each).std())
+    assert metric.high - metric.value == pytest.approx(2 * spread, rel=0.4)
+    assert metric.low == pytest.approx(2 * metric.value - metric.high)
 
 
 def test_new_samples_fall_into_the_interval_and_others_do_not():
