@@ -100,7 +100,7 @@ def guided(eps_model: Net, worse: Net, alpha_bar: Tensor, *, weight: float) -> N
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
         eps = eps_model(x_t, t)
-        if alpha_bar[t[0]] >= 0.5:
+        if alpha_bar[int(t[0])] >= 0.5:
             return eps
         return torch.lerp(worse(x_t, t), eps, weight)
 

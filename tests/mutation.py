@@ -1320,8 +1320,8 @@ MUTANTS = [
     Mutant(
         "guided: where the data outweigh the noise",
         "denoising",
-        "]] >= 0.5",
-        "]] < 0.5",
+        ")] >= 0.5",
+        ")] < 0.5",
     ),
     Mutant(
         "clipped: to 0 … 1", "denoising", "x0_hat.clamp(-1, 1)", "x0_hat.clamp(0, 1)"
