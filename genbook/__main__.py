@@ -62,10 +62,10 @@ def train(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """List the recipes: name, number of parameters, first line of the docstring."""
+    """List the recipes: name, trained parameters, first line of the docstring."""
     for name, make in RECIPES.items():
-        weights = sum(p.numel() for p in make().model.parameters())
-        print(f"{name:12} {weights / 1e6:6.2f} M  {make.__doc__.splitlines()[0]}")
+        millions = make().parameters / 1e6
+        print(f"{name:12} {millions:6.2f} M  {make.__doc__.splitlines()[0]}")
     return 0
 
 

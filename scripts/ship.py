@@ -58,7 +58,7 @@ def ship(folder: Path, *, n: int = 10_000) -> str:
         "machine": machine(),
         "torch": torch.__version__.split("+")[0],
         "date": datetime.date.today().isoformat(),
-        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "parameters": made.parameters,
         "format": str(dtype).removeprefix("torch."),
         "licence": LICENCE,
     }

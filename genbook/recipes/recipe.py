@@ -61,6 +61,11 @@ class Recipe(NamedTuple):
     clip: float | None = None
     young: float | None = None
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained: a guide is a copy, and not counted."""
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
 
 def adam(
     lr: float,
