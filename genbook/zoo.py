@@ -5,8 +5,9 @@
     card("vae-mnist")    recipe, command, data, time and machine, measured quality
 
 A file is safetensors. A weight with two axes or more is stored as whole numbers -127 to
-127 with one scale a row, or in half precision; what has fewer axes (a bias, a schedule)
-stays as it is. The card is JSON in the file's header, with a digest of the tensors.
+127 with one scale a row, a small matrix in half precision; what has fewer axes (a bias,
+a schedule) stays as it is. The card is JSON in the file's header, with a digest of the
+tensors.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from genbook import files, int8
 from genbook.recipes import RECIPES, Recipe
 
 FOLDER = Path(__file__).parent / "weights/zoo"
-SMALL = 2**15  # numbers in a tensor for which eight bits are not worth their error
+SMALL = 2**15  # numbers in a matrix for which eight bits are not worth their error
 
 
 def names() -> list[str]:
@@ -85,28 +86,27 @@ def recipe(name: str) -> Recipe:
     return made
 
 
-def pack(state: dict[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return a model's state in few bytes: float16, or int8 with a scale for each row.
+def pack(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a model's state in few bytes: int8 with a scale for each row.
 
     A row is what the first index names: one output channel of a linear or convolution
     layer (``genbook.int8``); the scales stand under the tensor's name and ``.scale``.
-    A tensor of less than 2¹⁵ numbers is stored as float16 in both cases: there is
-    little to save. Tensors of one axis or none, and whole numbers, stay as they are.
-    Raises ``ValueError`` for another dtype, NaN and infinity.
+    A matrix of less than 2¹⁵ numbers is stored as float16: there is little to save, and
+    such are the layers that write and read a VAE's code, where eight bits cost nats.
+    Tensors of one axis or none, and whole numbers, stay as they are. Raises
+    ``ValueError`` for NaN, infinity and what float16 cannot hold.
     """
-    if dtype not in (torch.float16, torch.int8):
-        raise ValueError(f"dtype: expected torch.float16 or torch.int8, got {dtype}")
     packed = {}
     for name, w in state.items():
         w = w.detach().cpu().contiguous()
         if w.dim() < 2 or not w.is_floating_point():
             packed[name] = w
-        elif dtype == torch.float16 or w.numel() < SMALL:
+        elif w.dim() == 2 and w.numel() < SMALL:
             packed[name] = w.half()
         elif w.isfinite().all():
             packed[name], packed[f"{name}.scale"] = int8.quantize(w)
         if name not in packed or not packed[name].isfinite().all():
-            raise ValueError(f"{name}: expected finite weights that {dtype} can hold")
+            raise ValueError(f"{name}: expected finite weights, none over 65,504")
     return packed
 
 

@@ -3,9 +3,9 @@
     python -m scripts.ship runs/vae-mnist
 
 On the machine that trained it, with MNIST at hand. The weights go to
-`genbook/weights/zoo/`, in half precision where that fits and else in eight bits; what
-the card says is measured on the weights as rounded, not on those of the run. The page
-`book/zoo.md` is made anew from all cards; without a run, only that is done.
+`genbook/weights/zoo/`, in eight bits; what the card says is measured on the weights as
+rounded, not on those of the run. The page `book/zoo.md` is made anew from all cards;
+without a run, only that is done.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from genbook.recipes import RECIPES
 from scripts.scoreboard import machine, table
 
 BOOK = Path(__file__).parents[1] / "book"
-LIMIT = 1_500_000  # bytes of one file
 NAMES = {"ddpm_v": "ddpm"}  # the zoo's name where it is not the recipe's
 LICENCE = (
     "weights: MIT, as the book; trained on MNIST, © Yann LeCun and Corinna Cortes, "
@@ -42,11 +41,7 @@ def ship(folder: Path, *, n: int = 10_000) -> str:
     recipe = run["recipe"]
     name = named(recipe, run["data"])
     path = zoo.FOLDER / f"{name}.safetensors"
-    dtype = torch.float16
-    packed = zoo.pack(model.state_dict(), dtype=dtype)
-    if sum(w.nbytes for w in packed.values()) > LIMIT - 20_000:
-        dtype = torch.int8
-        packed = zoo.pack(model.state_dict(), dtype=dtype)
+    packed = zoo.pack(model.state_dict())
     said = {
         "recipe": recipe,
         "summary": RECIPES[recipe].__doc__.splitlines()[0],
@@ -59,7 +54,6 @@ def ship(folder: Path, *, n: int = 10_000) -> str:
         "torch": torch.__version__.split("+")[0],
         "date": datetime.date.today().isoformat(),
         "parameters": made.parameters,
-        "format": str(dtype).removeprefix("torch."),
         "licence": LICENCE,
     }
     model.load_state_dict(zoo.unpack(packed))  # as a reader will get it
@@ -147,7 +141,7 @@ def section(card: dict) -> str:
         ("command", f"`{card['command']}`"),
         ("training", f"{steps} steps, {card['seconds']:,.0f} s on {card['machine']}"),
         ("network calls for a sample", f"{card['calls']}"),
-        ("parameters", f"{card['parameters']:,} as {card['format']}, {size:,} bytes"),
+        ("parameters", f"{card['parameters']:,} in {size:,} bytes"),
         *(
             (metric["name"], f"**{interval(metric)}**: {metric['meaning']}")
             for metric in card["metrics"]

@@ -912,7 +912,9 @@ MUTANTS = [
         ' or name.removesuffix(".scale") not in packed',
         "",
     ),
-    Mutant("zoo: small ones in bytes", "zoo", " or w.numel() < SMALL", ""),
+    Mutant("zoo: no matrix in bytes", "zoo", " and w.numel() < SMALL", ""),
+    Mutant("zoo: small kernels in halves", "zoo", "w.dim() == 2 and ", ""),
+    Mutant("zoo: small matrices in bytes", "zoo", "w.numel() < SMALL", "False"),
     Mutant("zoo: half stays half", "zoo", "w.float() if w.dtype", "w if w.dtype"),
     Mutant("zoo: in train mode", "zoo", "made.model.eval()", "made.model.train()"),
     Mutant(

@@ -60,7 +60,8 @@ def unfolded(recipe: Recipe) -> Recipe:
     unet = nets.UNet(1, widths=recipe.model.net.net.widths)
     unet.attention = nn.Identity()
     recipe.model.net = unet
-    return recipe
+    [player] = recipe.players
+    return recipe._replace(players=(player._replace(module=unet),))
 
 
 class Variant(NamedTuple):
@@ -71,6 +72,7 @@ class Variant(NamedTuple):
     contiguous: bool = False  # instead of channels_last
     kept: bool = True  # large blocks of memory
     bf16: bool = False
+    compiled: bool = False
 
 
 VARIANTS = (
@@ -80,30 +82,38 @@ VARIANTS = (
     Variant("without the allocator's thresholds", kept=False),
     Variant("without folding 28 × 28 to 14 × 14", unfolded),
     Variant("with bfloat16", bf16=True),
+    Variant("with `--compile`", compiled=True),
+    Variant("with both", bf16=True, compiled=True),
 )
-MEASURED = {"ddpm_v": VARIANTS, "vae": (*VARIANTS[:4], VARIANTS[5])}
+MEASURED = {"ddpm_v": VARIANTS, "vae": (*VARIANTS[:4], *VARIANTS[5:])}
+
+
+def course(name: str, variant: Variant) -> runs._Course:
+    """Return a run of a recipe in a variant, before its first step.
+
+    No guide follows it: that costs copies, and a twentieth of the steps has one.
+    """
+    torch.manual_seed(0)
+    recipe = variant.change(RECIPES[name]())._replace(young=None)
+    crew = runs._Crew("cpu", variant.bf16)
+    run = {"seed": 0, "steps": recipe.steps}
+    made = runs._Course(recipe, run, Path(), crew, variant.compiled)
+    if variant.contiguous:
+        made.model.to(memory_format=torch.contiguous_format)
+    return made
 
 
 def measure(name: str, variants: list[Variant]) -> dict[str, float]:
     """Return the processor time of a step of each variant, in ms, by its name."""
     torch.set_num_threads(1)
     x = torch.randint(0, 256, (2000, 1, 28, 28)).to(torch.uint8)
-    courses, least = [], {}
-    for variant in variants:
-        torch.manual_seed(0)
-        recipe = variant.change(RECIPES[name]())
-        crew = runs._Crew("cpu", variant.bf16)
-        run = {"seed": 0, "steps": recipe.steps}
-        course = runs._Course(recipe, run, Path(), crew, False)
-        if variant.contiguous:
-            course.model.to(memory_format=torch.contiguous_format)
-        courses.append(course)
-        least[variant.name] = math.inf
-    for i in range(ROUNDS + 1):  # the first one warms up
-        for variant, course in zip(variants, courses, strict=True):
+    courses = [course(name, variant) for variant in variants]
+    least = {variant.name: math.inf for variant in variants}
+    for i in range(ROUNDS + 1):  # in the first one they warm up, and are compiled
+        for variant, each in zip(variants, courses, strict=True):
             steps, start = 0, time.process_time()
             while time.process_time() - start < SECONDS:
-                course.advance(x)
+                each.advance(x)
                 steps += 1
             ms = 1e3 * (time.process_time() - start) / steps
             if i:
@@ -135,12 +145,15 @@ def report(least: dict[tuple[str, str], float]) -> str:
         rows.append(row)
     columns = ["", *(c for n in MEASURED for c in (f"`{n}`, ms a step", "ratio"))]
     sizes = ", ".join(f"{RECIPES[n]().size} for `{n}`" for n in MEASURED)
+    load = os.getloadavg()[0]
+    busy = "had other work as well: ratios between 0.8 and 1.2 say nothing"
+    idle = "had hardly any other work: ratios between 0.9 and 1.1 say nothing"
     return (
         f"Measured on {date.today():%-d %B %Y}, on {machine()}, one thread, with torch "
         f"{torch.__version__}.\nProcessor time of a training step on batches of "
         f"{sizes}; the least of {ROUNDS} rounds, the variants in turn.\n"
-        f"The machine had other work as well (a load of {os.getloadavg()[0]:.0f}): "
-        "under a load above 1, ratios between 0.8 and 1.2 say nothing.\n\n"
+        f"At the end its load was {load:.1f}, of which this was 1, so the machine "
+        f"{busy if load > 1.5 else idle}.\n\n"
         f"{table(columns, rows)}"
     )
 

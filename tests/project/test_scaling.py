@@ -1,6 +1,12 @@
 """Does the page "Scaling up" hold what its script measures?"""
 
+import pytest
+import torch
+
+from tests.benchmarks import scaling
 from tests.benchmarks.scaling import BEGIN, END, MEASURED, PAGE, VARIANTS, report
+
+SETS = [(name, variant) for name, chosen in MEASURED.items() for variant in chosen]
 
 
 def test_the_page_has_a_line_for_each_variant():
@@ -9,6 +15,21 @@ def test_the_page_has_a_line_for_each_variant():
     measured = text.split(BEGIN)[1].split(END)[0]
     lines = [line for line in measured.splitlines() if line.startswith("| ")][2:]
     assert [line.split(" | ")[0] for line in lines] == [f"| {v.name}" for v in VARIANTS]
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [(name, variant) for name, variant in SETS if not variant.compiled],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_variant_trains_its_network(name, variant):
+    each = scaling.course(name, variant)
+    weights = [p for p in each.model.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in weights]
+    for _ in range(2):  # the rate of the first step is 0
+        each.advance(torch.randint(256, (500, 1, 28, 28), dtype=torch.uint8))
+    changed = [not torch.equal(a, b) for a, b in zip(before, weights, strict=True)]
+    assert any(changed)  # not all: a U-Net's blocks end in weights of 0
 
 
 def test_a_ratio_is_that_to_the_recipe():
