@@ -189,5 +189,7 @@ def test_a_recipe_of_another_version_is_refused(shelf):
     ],
 )
 def test_what_cannot_be_packed_gets_a_sentence(w):
-    with pytest.raises(ValueError, match="w: expected finite weights, none over 65,504"):
+    with pytest.raises(
+        ValueError, match="w: expected finite weights, none over 65,504"
+    ):
         zoo.pack({"w": w})
