@@ -152,7 +152,7 @@ def report(least: dict[tuple[str, str], float]) -> str:
         f"Measured on {date.today():%-d %B %Y}, on {machine()}, one thread, with torch "
         f"{torch.__version__}.\nProcessor time of a training step on batches of "
         f"{sizes}; the least of {ROUNDS} rounds, the variants in turn.\n"
-        f"At the end its load was {load:.1f}, of which this was 1, so the machine "
+        f"At the end its load was {load:.1f}, with this process, so the machine "
         f"{busy if load > 1.5 else idle}.\n\n"
         f"{table(columns, rows)}"
     )
