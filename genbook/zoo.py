@@ -40,6 +40,13 @@ def card(name: str) -> dict:
     return read(_path(name))[1]
 
 
+def interval(metric: dict) -> str:
+    """Return a metric of a card as its value and half its interval."""
+    value, half = metric["value"], metric["high"] - metric["value"]
+    places = 0 if half >= 10 else 1 if half >= 1 else 2
+    return f"{value:.{places}f} ± {half:.{places}f}"
+
+
 def load(name: str) -> nn.Module:
     """Return a model of the zoo in eval mode, float32, on the CPU.
 

@@ -116,9 +116,9 @@ def overview(cards: list[dict]) -> str:
         rows.append(
             [
                 f"[{card['name']}](#{card['name']})",
-                interval(found["Fréchet distance"])
+                zoo.interval(found["Fréchet distance"])
                 + ("" if samples == 10_000 else f"<br>{samples:,} samples"),
-                "≤ " + interval(nats) if nats else "–",
+                "≤ " + zoo.interval(nats) if nats else "–",
                 str(card["calls"]),
                 f"{card['parameters']:,}",
                 f"{card['seconds']:,.0f}",
@@ -143,7 +143,7 @@ def section(card: dict) -> str:
         ("network calls for a sample", f"{card['calls']}"),
         ("parameters", f"{card['parameters']:,} in {size:,} bytes"),
         *(
-            (metric["name"], f"**{interval(metric)}**: {metric['meaning']}")
+            (metric["name"], f"**{zoo.interval(metric)}**: {metric['meaning']}")
             for metric in card["metrics"]
         ),
         ("data", f"MNIST; its training images have the SHA-256 {digest[:16]}…"),
@@ -156,13 +156,6 @@ def section(card: dict) -> str:
     )
     said = "\n".join(f"- {what}: {words}" for what, words in facts)
     return f"({card['name']})=\n## {card['name']}\n\n{image}\n{said}\n"
-
-
-def interval(metric: dict) -> str:
-    """Return a metric as its value and half its interval."""
-    value, half = metric["value"], metric["high"] - metric["value"]
-    places = 0 if half >= 10 else 1 if half >= 1 else 2
-    return f"{value:.{places}f} ± {half:.{places}f}"
 
 
 def _solid(words: str) -> str:
@@ -179,7 +172,7 @@ def main() -> None:
         name = ship(options.run, n=options.n)
         picture(name)
         for metric in zoo.card(name)["metrics"]:
-            print(f"{name}: {metric['name']} {interval(metric)}")
+            print(f"{name}: {metric['name']} {zoo.interval(metric)}")
     path = BOOK / "zoo.md"
     text = page(path.read_text(encoding="utf-8"), list(map(zoo.card, zoo.names())))
     path.write_text(text, encoding="utf-8")
