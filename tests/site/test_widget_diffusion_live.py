@@ -11,7 +11,14 @@ from torch import nn
 from genbook import data, denoising, diffusion, widgets
 from genbook.widgets import points
 from genbook.widgets.diffusion_live import STEPS, WIDTH
-from tests.site.test_widgets_page import frame, get, picture, put, show  # noqa: F401
+from tests.site.test_widgets_page import (
+    at_rest,
+    frame,
+    get,
+    picture,
+    put,
+    show,  # noqa: F401
+)
 from tests.site.visit import functions
 
 NAMES = """random, dataset, NAMES, forward, backward, law, posteriorMean, exactEps,
@@ -395,7 +402,7 @@ def test_it_trains_pauses_runs_and_starts_over(show):  # noqa: F811
     button(page, "Train").press("Enter")
     wait_for_steps(page, ".*at best")
     button(page, "Pause training").press("Enter")
-    frame(page)
+    at_rest(page)
     paused, step = all_of(page), steps_said(page)
     assert step >= 100 and paused[0] != before[0] and paused[2] != before[2]
     page.wait_for_timeout(300)
@@ -404,7 +411,7 @@ def test_it_trains_pauses_runs_and_starts_over(show):  # noqa: F811
     page.wait_for_function(
         "(id) => genbook.model(id).get('done') === 100", arg=canvas.model_id
     )
-    frame(page)
+    at_rest(page)
     after = all_of(page)
     assert steps_said(page) == step, "a run does not train"
     assert after[0] != paused[0] and after[1] != paused[1] and after[3] != paused[3]
@@ -415,7 +422,7 @@ def test_it_trains_pauses_runs_and_starts_over(show):  # noqa: F811
     assert get(page, canvas, "done") == 0
     assert all_of(page)[0] == paused[0], "the same noise again"
     button(page, "Start over").press("Enter")
-    frame(page)
+    at_rest(page)
     assert all_of(page) == before
 
 
@@ -448,12 +455,9 @@ def test_the_samples_are_those_of_the_network_now(show):  # noqa: F811
 
     def apart() -> float:
         """Return the distance to the exact particles, once it has come to rest."""
-        said = page.locator(".gb-learned + .gb-said")
-        seen = []
-        while len(seen) < 3 or len(set(seen[-3:])) > 1:
-            page.wait_for_timeout(200)
-            seen.append(said.inner_text())
-        return float(seen[-1].split()[-1])
+        at_rest(page)
+        said = page.locator(".gb-learned + .gb-said").inner_text()
+        return float(said.split()[-1])
 
     untrained = apart()
     button(page, "Train").click()
@@ -490,9 +494,7 @@ def test_a_particle_can_be_followed(show):  # noqa: F811
     panel = widgets.diffusion_live()
     page = show(panel)
     put(page, panel.children[0], "done", 100)
-    page.wait_for_function(
-        "!document.querySelector('.gb-said').textContent.includes(' 0.000')"
-    )
+    at_rest(page)  # both walks are made in some frames
     first = all_of(page)
     page.locator(".gb-exact").press("ArrowRight")
     second = all_of(page)

@@ -12,7 +12,14 @@ from torch.nn import functional as F
 
 from genbook import nets, palette, widgets
 from genbook.widgets import atlas, mlp
-from tests.site.test_widgets_page import frame, get, picture, put, show  # noqa: F401
+from tests.site.test_widgets_page import (
+    at_rest,
+    frame,
+    get,
+    picture,
+    put,
+    show,  # noqa: F401
+)
 from tests.site.visit import LIVE, functions, late_frame
 from tests.widget_samples import families, gallery
 
@@ -259,7 +266,7 @@ def gallery28():
 def test_large_images_follow_the_hand(show, make):  # noqa: F811
     """The 95th percentile of a frame stays under 16 ms, whichever control moves."""
     page = show(make())
-    page.wait_for_timeout(300)  # the plane's map comes in some frames
+    at_rest(page)  # the plane's map comes in some frames
     for control in page.locator(LIVE).element_handles():
         late = late_frame(page, control)
         who = control.evaluate("(c) => c.parentElement.innerText || c.outerHTML")
@@ -288,10 +295,7 @@ def test_large_digit_is_the_decoders(show):  # noqa: F811
 def test_the_map_of_large_images_is_whole(show):  # noqa: F811
     """It comes in some frames, and then stays: every cell has its digit."""
     page = show(plane28())
-    page.wait_for_timeout(500)
-    seen = picture(page, ".gb-plane")
-    page.wait_for_timeout(100)
-    assert picture(page, ".gb-plane") == seen
+    at_rest(page)
     image = shown(page, ".gb-plane")[..., :3].astype(int)
     side = image.shape[1] - 22
     cells = [

@@ -113,6 +113,28 @@ def frame(page):
     )
 
 
+def at_rest(page):
+    """Wait until no figure has drawn for ten frames.
+
+    Some spread what they have to compute over many frames, more of them on a slow
+    machine; while they do, each of these frames is drawn.
+    """
+    page.evaluate(
+        """() => new Promise((done) => {
+          let quiet = 0;
+          const seen = new MutationObserver(() => { quiet = 0; });
+          const drawn = { subtree: true, attributeFilter: ["data-ms"] };
+          seen.observe(document.body, drawn);
+          const next = () => {
+            if (quiet++ < 10) return requestAnimationFrame(next);
+            seen.disconnect();
+            done();
+          };
+          requestAnimationFrame(next);
+        })"""
+    )
+
+
 def picture(page, selector):
     """Return what a canvas shows, in a string."""
     frame(page)
