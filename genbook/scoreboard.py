@@ -177,8 +177,12 @@ def moved(new: Line, stored: dict) -> list[str]:
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table whose numbers stand at the right."""
-    ruler = ["---"] + ["--:"] * (len(columns) - 1)
+    """Return a Markdown table: numbers stand at the right, words at the left."""
+    ruler = [
+        "---" if any(cell[:1].isalpha() for cell in cells) else "--:"
+        for cells in list(zip(*rows, strict=True))[1:]
+    ]
+    ruler.insert(0, "---")
     return "\n".join(f"| {' | '.join(row)} |" for row in [columns, ruler, *rows]) + "\n"
 
 

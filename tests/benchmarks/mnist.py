@@ -243,14 +243,15 @@ def verdict(rows: dict[str, Row], seconds: float) -> str:
     """Say how the book stands against its goals."""
     book, *peers, gan = (rows[name].frechet for name in DIFFUSION)
     vae, *pythae = (rows[name].nats for name in VAES)
+    saved = min(pythae) - vae
     return (
         f"`ddpm_v` has {book / min(peers):.2f} times the distance of the best of the "
         f"peers (the goal is 0.25) and {book / gan:.2f} times that of `dcgan` (the "
         f"goal is less than 1).\n"
         f"1,000 samples of it take {seconds:.1f} s on two cores, 500 on each (the goal "
         f"is under 20).\n"
-        f"`vae` needs {vae - min(pythae):+.2f} nats beside the better of pythae's (the "
-        f"goal is fewer).\n"
+        f"`vae` needs {abs(saved):.2f} nats {'fewer' if saved > 0 else 'more'} than "
+        f"the better of pythae's (the goal is fewer).\n"
     )
 
 

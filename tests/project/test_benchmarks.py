@@ -117,7 +117,10 @@ def test_the_verdict_compares_with_the_best_of_the_peers():
     said = mnist.verdict(made_up_rows(), seconds=12.34)
     assert "0.25 times the distance of the best" in said  # 3 beside 12
     assert "0.50 times that of `dcgan`" in said and "12.3 s" in said
-    assert "-10.25 nats" in said
+    assert "10.25 nats fewer than" in said
+    rows = made_up_rows()
+    rows["vae"] = rows["vae"]._replace(nats=101.0)
+    assert "0.75 nats more than" in mnist.verdict(rows, seconds=12.34)
 
 
 def test_the_page_shows_every_row_and_no_number_that_was_not_measured():

@@ -35,5 +35,26 @@ def test_a_variant_trains_its_network(name, variant):
 def test_a_ratio_is_that_to_the_recipe():
     least = {(name, v.name): 10.0 for name, vs in MEASURED.items() for v in vs}
     least["vae", VARIANTS[-1].name] = 7.5
-    last = report(least).strip().splitlines()[-1]
-    assert last == f"| {VARIANTS[-1].name} | 10.0 | 1.00 | 7.5 | 0.75 |"
+    said = report(least, {"ddpm_v": [30.0, 24.0], "vae": [2.0, 3.0]})
+    assert f"\n| {VARIANTS[-1].name} | 10.0 | 1.00 | 7.5 | 0.75 |\n" in said
+    assert "0.80 times as long with two threads as with one for `ddpm_v`" in said
+    assert "1.50 times as long with two threads as with one for `vae`" in said
+
+
+def test_the_threads_are_those_that_are_timed(monkeypatch):
+    """With one thread at first, and twice as quick with two: the clock says so."""
+    seen, now = [], [0.0]
+
+    class Course:
+        def advance(self, _):
+            seen.append(torch.get_num_threads())
+            now[0] += 0.8 / seen[-1]
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(scaling, "course", lambda *_: Course())
+    monkeypatch.setattr(scaling.time, "perf_counter", lambda: now[0])
+    try:
+        assert scaling.threads("vae") == pytest.approx([800, 400])
+    finally:
+        torch.set_num_threads(before)
+    assert seen[:2] == [1, 1] and 2 in seen

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.site.book import ROOT, pages
 from tests.site.visit import (
+    cut_tables,
     inaccessible,
     serve,
     silent_images,
@@ -24,11 +25,15 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", EVERY)
 def test_page_is_quiet_and_accessible(browser, address, path, scheme):
-    """No error, no foreign request, an alt on every image; axe finds nothing."""
+    """No error, no foreign request, an alt on every image; axe finds nothing.
+
+    And on a desktop, every table stands there whole.
+    """
     with visit(browser, address, path, color_scheme=scheme) as (page, wrong):
         theme = page.evaluate("document.documentElement.dataset.theme")
         assert theme == scheme
         assert silent_images(page) == []
+        assert cut_tables(page) == []
         assert wrong == []
         assert inaccessible(page) == []
 

@@ -216,6 +216,18 @@ def too_wide(page: Page) -> list[str]:
     )
 
 
+def cut_tables(page: Page) -> list[str]:
+    """Return the tables of which a reader does not see all columns at once."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("article table")].filter((table) => {
+          let box = table.parentElement;
+          const whole = (e) => getComputedStyle(e).overflowX !== "auto";
+          while (box.tagName !== "ARTICLE" && whole(box)) box = box.parentElement;
+          return table.offsetWidth > box.clientWidth + 1;
+        }).map((table) => table.textContent.trim().slice(0, 100))"""
+    )
+
+
 def silent_images(page: Page) -> list[str]:
     """Return the images without alt text; outside the article it may be empty."""
     return page.evaluate(

@@ -90,6 +90,13 @@ def test_a_line_shows_a_table_and_says_no_number():
     assert json.loads(json.dumps(shown[scoreboard.MIME])) == dataclasses.asdict(LINE)
 
 
+def test_in_a_table_words_stand_at_the_left_and_numbers_at_the_right():
+    rows = [["vae", "", "≤ 3.5"], ["score", "a U-Net", "–"]]
+    _, ruler, *shown, end = scoreboard.table(["", "peer", "nats"], rows).split("\n")
+    assert ruler == "| --- | --- | --: |" and end == ""
+    assert shown == ["| vae |  | ≤ 3.5 |", "| score | a U-Net | – |"]
+
+
 def test_numbers_are_as_long_as_they_are_sure():
     def cells(**changes):
         words = dataclasses.replace(LINE, **changes).cells()
