@@ -73,6 +73,11 @@ def sample(options: argparse.Namespace) -> int:
     """Draw samples into a picture."""
     from genbook import plots
 
+    if options.out.is_dir() or not options.out.parent.is_dir():
+        raise runs.Refused(
+            f"--out {options.out}: expected the name of a picture, in a folder that is "
+            "there"
+        )
     recipe, _, title = _find(options.name)
     generator = torch.Generator().manual_seed(options.seed)
     with torch.no_grad():
@@ -139,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--data", choices=DATA, default="mnist", help="; ".join(DATA))
     add.add_argument("--out", type=Path, help="the run's folder (runs/RECIPE-DATA)")
     add.add_argument("--steps", type=_positive, help="how many (as the recipe says)")
-    add.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    add.add_argument("--seed", type=_seed, default=0, help="of everything random (0)")
     add.add_argument(
         "--every", type=_positive, help="steps between checkpoints (a 20th of all)"
     )
@@ -155,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--out", type=Path, default=Path("samples.png"), help="(samples.png)"
     )
-    add.add_argument("--seed", type=int, default=0, help="of the noise (0)")
+    add.add_argument("--seed", type=_seed, default=0, help="of the noise (0)")
 
     add = commands.add_parser("evaluate", help="measure a trained model of MNIST")
     add.set_defaults(run=evaluate)
@@ -167,6 +172,14 @@ def _parser() -> argparse.ArgumentParser:
 def _positive(word: str) -> int:
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number ≥ 1, got {word!r}")
+    return int(word)
+
+
+def _seed(word: str) -> int:
+    if not word.isdecimal() or int(word) >= 2**63:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number 0 … 2⁶³ - 1, got {word!r}"
+        )
     return int(word)
 
 

@@ -94,8 +94,8 @@ def guided(eps_model: Net, worse: Net, alpha_bar: Tensor, *, weight: float) -> N
     as in all samplers here. Where both doubt what they see, the worse one doubts more:
     to go on in the direction from it to the better one, weight > 1, leads away from
     what is between two digits and is none. The samples are no longer quite the model's
-    own. Autoguidance, D_w of Karras et al. 2024, within an interval of noise as
-    Kynkäänniemi et al. 2024.
+    own. Autoguidance, D_w of Karras et al. 2024, on a part of the way alone, for which
+    see Kynkäänniemi et al. 2024, who leave out the largest noise as well.
     """
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:

@@ -54,8 +54,11 @@ def everything(recipe: Recipe, images: Tensor, *, n: int = 10_000) -> list[Metri
     """Measure all that a recipe's model can answer, on n samples and all images.
 
     ``images`` are the test images (N, 1, 28, 28), uint8. The model is as it is:
-    trained, and in eval mode.
+    trained, and in eval mode. Raises ``ValueError`` unless a tenth of n is a whole
+    number of samples, more than the 64 features.
     """
+    if n % 10 or n <= 640:
+        raise ValueError(f"n: expected a multiple of 10, 650 or more, got {n}")
     draw, model = drawer(recipe), recipe.model
     found = [frechet(draw, n=n, size=n // 10)]
     if isinstance(model, VAE) and isinstance(model.likelihood, Bernoulli):
@@ -90,7 +93,7 @@ def calls(recipe: Recipe) -> int:
     return counts[recipe.model] or counts.total()
 
 
-def frechet(draw: Draw, *, n: int = 10_000, size: int = 1000) -> Metric:
+def frechet(draw: Draw, *, n: int, size: int) -> Metric:
     """Measure the Fréchet distance of n samples from the 10,000 test images.
 
     How far chance moves it is what ``RESAMPLES`` draws of n among them, with return,
@@ -98,8 +101,11 @@ def frechet(draw: Draw, *, n: int = 10_000, size: int = 1000) -> Metric:
     each of which has a distance of its own, for the small metric. Raises
     ``ValueError`` unless n is ``size`` times at least 4, and size > 64.
     """
-    if n % size or n < 4 * size:
-        raise ValueError(f"n: expected a multiple of {size}, four or more, got {n}")
+    if size <= 64 or n % size or n < 4 * size:
+        raise ValueError(
+            f"expected size > 64, and n four times that or another multiple, "
+            f"got {size} and {n}"
+        )
     generator = _seed(0)
     groups = [
         mnist_metrics.features(draw(size, generator=generator))

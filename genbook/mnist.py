@@ -232,7 +232,8 @@ def _tensor(source: Source, name: str) -> Tensor:
 
 def _local(source: Source, name: str, root: Path) -> Tensor:
     """Return one file's tensor from the folder that GENBOOK_DATA names."""
-    folder = root.expanduser().absolute() / source.folder
+    # ~nobody stays as it is, and is then told to be no folder
+    folder = Path(os.path.expanduser(root)).absolute() / source.folder
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             try:

@@ -179,20 +179,24 @@ def curves(
     alt: str,
     smooth: int = 25,
     ylabel: str = "nats per image",
+    at: Mapping[str, Sequence[int]] | None = None,
 ) -> Figure:
     """Return training curves, one small plot a term, faint raw and bold averaged.
 
-    Raises ``ValueError`` if there is no term or a term has no values.
+    ``at`` has the steps of each term's values, if they are not 0, 1, 2 … Raises
+    ``ValueError`` if there is no term, or a term has no values.
     """
     if not history or not all(history.values()):
         raise ValueError(f"history: expected values for each term, got {history}")
     fig, axes = figure(1, len(history), alt=alt, height=2.2, squeeze=False)
     for ax, (name, values) in zip(axes[0], history.items(), strict=True):
         y = np.asarray(values)
+        x = np.asarray(at[name]) if at else np.arange(len(y))
         window = min(smooth, len(y))
         mean = np.convolve(y, np.ones(window) / window, mode="valid")
-        ax.plot(y, color=COLORS["model"], alpha=0.25, lw=0.7)
-        ax.plot(np.arange(len(mean)) + window // 2, mean, color=COLORS["model"])
+        ax.plot(x, y, color=COLORS["model"], alpha=0.25, lw=0.7)
+        middle = x[window // 2 :][: len(mean)]
+        ax.plot(middle, mean, color=COLORS["model"])
         low, high = y.min(), np.quantile(y[len(y) // 50 :], 0.99)
         if high > low:
             ax.set_ylim(low - 0.05 * (high - low), high + 0.15 * (high - low))

@@ -6,6 +6,7 @@ A run lives in a folder of its own:
     weights.safetensors  the weights to use; its header says what they are
     log.csv              each term of the loss, averaged over some steps
     curves.png           the log as a picture
+    lock                 held while the run goes on: one folder, one run
     samples-…png         what the model draws, always from the same noise
 
 No random number has a past: the batch of a step and all noise in it follow from the
@@ -22,15 +23,16 @@ import itertools
 import json
 import math
 import os
-import pickle
 import signal
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -98,7 +100,7 @@ def train(
         "bf16": bf16,
         "compile": compiled,
     }
-    _check(recipe, run["steps"], every, x, crew.size)
+    _check(recipe, run["steps"], every, x, crew.size, compiled)
     saved = _opened(folder, run, resume, steps is None)
     run = saved.get("run", run)
     steps = run["steps"]
@@ -116,7 +118,7 @@ def train(
         mininterval=0.5 if sys.stderr.isatty() else 30,
     )
     stop = False
-    with _signals() as caught, bar:
+    with _alone(folder, crew.rank), _signals() as caught, bar:
         while course.step < steps and not stop:
             course.advance(x)
             bar.update()
@@ -127,8 +129,12 @@ def train(
                     bar.set_postfix(course.shown(), refresh=False)
             if (due or stop) and crew.rank == 0:
                 course.keep()
-                if not stop:
+                if not stop or course.step == steps:
                     course.show()
+        if saved.get("step") == steps and crew.rank == 0:
+            # A kill may have come between the last checkpoint and what follows it.
+            course.keep()
+            course.show()
     crew.leave()
     return course.step == steps
 
@@ -186,7 +192,7 @@ class _Course:
                 self.optimizers, saved["optimizers"], strict=True
             ):
                 optimizer.load_state_dict(state)
-        except (RuntimeError, ValueError, AttributeError) as error:
+        except (RuntimeError, ValueError, AttributeError, TypeError, KeyError) as error:
             raise Refused(
                 f"the checkpoint does not fit the recipe {self.run['recipe']!r}, which "
                 f"has changed since: {error}"
@@ -315,9 +321,16 @@ class _Course:
         wall = plots.images(ink, alt=f"64 samples of {name}", columns=16)
         self.put(f"samples-{self.step:07d}.png", png(wall))
         if len(self.rows) > 1:
-            names = [name for name in self.rows[-1] if name not in ("step", "seconds")]
-            history = {n: [row[n] for row in self.rows if n in row] for n in names}
-            lines = plots.curves(history, alt=f"The losses of {name}", smooth=10)
+            terms = dict.fromkeys(term for row in self.rows for term in row)
+            terms = [term for term in terms if term not in ("step", "seconds")]
+            seen = {t: [row for row in self.rows if t in row] for t in terms}
+            lines = plots.curves(
+                {t: [row[t] for row in rows] for t, rows in seen.items()},
+                at={t: [row["step"] for row in rows] for t, rows in seen.items()},
+                alt=f"The losses of {name}",
+                smooth=10,
+                ylabel="mean over the batch",
+            )
             self.put("curves.png", png(lines))
 
     def best(self) -> nn.Module:
@@ -352,7 +365,7 @@ class _Crew:
                 "pip install 'genbook[scale]'"
             ) from error
         self.accelerator = Accelerator(
-            cpu=self.device.type == "cpu", mixed_precision="bf16" if bf16 else None
+            cpu=self.device.type == "cpu", mixed_precision="bf16" if bf16 else "no"
         )
         self.device = self.accelerator.device
         self.rank = self.accelerator.process_index
@@ -396,7 +409,7 @@ class _Crew:
 def load(folder: Path | str) -> tuple[Recipe, nn.Module, dict]:
     """Return a run's recipe, its model in eval mode, and the card of its weights.
 
-    Raises ``Refused`` where there is none, or one that is damaged or does not fit.
+    Raises ``Refused`` where there is none, or one that is cut short or does not fit.
     """
     path = Path(folder) / WEIGHTS
     if not path.is_file():
@@ -407,13 +420,13 @@ def load(folder: Path | str) -> tuple[Recipe, nn.Module, dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, ValueError) as error:
         raise Refused(f"{path} is damaged or no safetensors file: {error}") from error
-    make = RECIPES.get(card.get("recipe"))
-    if make is None:
+    whole = isinstance(card, dict) and {"recipe", "data", "step"} <= card.keys()
+    if not whole or card["recipe"] not in [*RECIPES]:
         raise Refused(
-            f"{path}: expected weights of one of the recipes {', '.join(RECIPES)}, got "
-            f"those of {card.get('recipe')!r}"
+            f"{path}: expected weights of one of the recipes {', '.join(RECIPES)}, and "
+            f"their card, got {card}"
         )
-    recipe = make()
+    recipe = RECIPES[card["recipe"]]()
     try:
         recipe.model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -466,8 +479,15 @@ def _order(n: int, seed: int, device: torch.device) -> Tensor:
     return torch.randperm(n, generator=generator).to(device)
 
 
-def _check(recipe: Recipe, steps: int, every: int | None, x: Tensor, crew: int) -> None:
+def _check(
+    recipe: Recipe, steps: int, every: int | None, x: Tensor, crew: int, compiled: bool
+) -> None:
     """Raise ``Refused`` for what cannot be trained."""
+    if compiled and not recipe.compiles:
+        raise Refused(
+            "this recipe's loss holds the gradient of a gradient, which torch.compile "
+            "cannot take: train without --compile"
+        )
     if steps < 1 or (every is not None and every < 1):
         raise Refused(f"expected steps and every ≥ 1, got {steps} and {every}")
     if x.dtype != torch.uint8 or x.dim() != 4 or len(x) < recipe.size:
@@ -488,24 +508,54 @@ def _opened(folder: Path, run: dict, resume: bool, keep_steps: bool) -> dict:
                 f"{folder} already holds a run: go on with it by --resume, or choose "
                 "another folder by --out"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise Refused(
+                f"{folder}: expected a folder, or none yet, and there is a file in the "
+                "way; choose another one by --out"
+            ) from error
         return {}
     if not path.exists():
         raise Refused(
             f"{folder} holds no {CHECKPOINT} to go on from: start without --resume"
         )
+    content = path.read_bytes()
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        if bad := zipfile.ZipFile(io.BytesIO(content)).testzip():  # torch looks at none
+            raise ValueError(f"the checksum of {bad} is wrong")
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        old = dict(saved["run"])
+    except Exception as error:  # whatever is made of bytes that mean something else
         raise Refused(f"{path} is damaged or no checkpoint: {error}") from error
     for key, asked in run.items():
-        there = saved["run"].get(key, asked)  # an older run knows less of itself
+        there = old.get(key, asked)  # an older run knows less of itself
         if there != asked and not (key == "steps" and keep_steps):
             raise Refused(
                 f"{folder} holds a run with {key} {there!r}, and {asked!r} was asked "
                 "for: only the same run can go on"
             )
     return saved
+
+
+@contextmanager
+def _alone(folder: Path, rank: int) -> Iterator[None]:
+    """Hold the folder's lock, which the system takes back from a process that dies."""
+    if rank:
+        yield
+        return
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise Refused(
+            f"another process is training in {folder}: wait for it, or choose another "
+            "folder by --out"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -34,9 +34,13 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     there += ["cuda"] if torch.cuda.is_available() else []
     if device is None:
         return torch.device(there[-1])
-    if str(device).split(":")[0] not in there:
+    try:
+        named = torch.device(device)
+    except RuntimeError:
+        named = None
+    if named is None or named.type not in there:
         raise ValueError(f"device: expected one of {', '.join(there)}, got {device!s}")
-    return torch.device(device)
+    return named
 
 
 def batches(

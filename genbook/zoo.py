@@ -59,8 +59,11 @@ def load(name: str) -> nn.Module:
 def sample(name: str, n: int, *, generator: torch.Generator | None = None) -> Tensor:
     """Return n samples of a model of the zoo, ink (n, 1, 28, 28) in 0…1.
 
-    They are drawn as its recipe draws them. Raises ``ValueError`` as ``load`` does.
+    They are drawn as its recipe draws them. Raises ``ValueError`` for n < 1, and as
+    ``load`` does.
     """
+    if n < 1:
+        raise ValueError(f"n: expected at least 1 sample, got {n}")
     made = recipe(name)
     with torch.no_grad():
         return made.sample(made.model, n, generator or torch.default_generator)

@@ -169,7 +169,10 @@ def main() -> None:
     ask.add_argument("-n", type=int, default=10_000, help="samples and images")
     options = ask.parse_args()
     if options.run:
-        name = ship(options.run, n=options.n)
+        try:
+            name = ship(options.run, n=options.n)
+        except (runs.Refused, ValueError) as error:
+            raise SystemExit(str(error)) from error
         picture(name)
         for metric in zoo.card(name)["metrics"]:
             print(f"{name}: {metric['name']} {zoo.interval(metric)}")

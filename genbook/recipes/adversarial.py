@@ -102,4 +102,5 @@ def wgan_gp() -> Recipe:
         steps=12_000,
         rate=cosine,
         ema=0.998,
+        compiles=False,
     )

@@ -46,6 +46,8 @@ class Recipe(NamedTuple):
     ema      decay of the weights' moving average, or None for the last weights; at step
              n it is at most (n - 1) / (n + 8), a memory of the last ninth or so
     clip     the gradient's largest allowed norm, for each player (Pascanu et al. 2013)
+    compiles whether torch.compile can take its losses: none that hold the gradient of a
+             gradient
     young    share of the steps in which ``model.guide`` follows the weights to use of
              ``model.net``; from then on it stays as it is. None where there is none
     """
@@ -60,6 +62,7 @@ class Recipe(NamedTuple):
     ema: float | None = None
     clip: float | None = None
     young: float | None = None
+    compiles: bool = True
 
     @property
     def parameters(self) -> int:

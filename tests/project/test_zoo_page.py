@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import sys
 
 import pytest
 import torch
@@ -123,6 +124,17 @@ def test_a_run_is_shipped_in_eight_bits_with_its_card(run):
 def test_a_run_on_other_images_is_not_shipped(run):
     with pytest.raises(SystemExit, match="expected a run on mnist, got one on kmnist"):
         ship.ship(run(data="kmnist"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("nowhere", "nowhere holds no weights"), (". -n 7", "a multiple of 10, 650 or")],
+)
+def test_what_cannot_be_shipped_is_a_sentence(run, monkeypatch, words, said):
+    monkeypatch.chdir(run())
+    monkeypatch.setattr(sys, "argv", ["ship", *words.split()])
+    with pytest.raises(SystemExit, match=said):
+        ship.main()
 
 
 def test_a_command_names_all_that_is_not_as_usual():

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.site.book import ROOT, pages
 from tests.site.visit import (
-    cut_tables,
+    cut_off,
     inaccessible,
     serve,
     silent_images,
@@ -27,13 +27,13 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 def test_page_is_quiet_and_accessible(browser, address, path, scheme):
     """No error, no foreign request, an alt on every image; axe finds nothing.
 
-    And on a desktop, every table stands there whole.
+    And on a desktop, every table, formula and line of code is seen whole.
     """
     with visit(browser, address, path, color_scheme=scheme) as (page, wrong):
         theme = page.evaluate("document.documentElement.dataset.theme")
         assert theme == scheme
         assert silent_images(page) == []
-        assert cut_tables(page) == []
+        assert cut_off(page) == []
         assert wrong == []
         assert inaccessible(page) == []
 

@@ -216,15 +216,13 @@ def too_wide(page: Page) -> list[str]:
     )
 
 
-def cut_tables(page: Page) -> list[str]:
-    """Return the tables of which a reader does not see all columns at once."""
+def cut_off(page: Page) -> list[str]:
+    """Return the tables, formulas and code of which a reader sees only a part."""
     return page.evaluate(
-        """() => [...document.querySelectorAll("article table")].filter((table) => {
-          let box = table.parentElement;
-          const whole = (e) => getComputedStyle(e).overflowX !== "auto";
-          while (box.tagName !== "ARTICLE" && whole(box)) box = box.parentElement;
-          return table.offsetWidth > box.clientWidth + 1;
-        }).map((table) => table.textContent.trim().slice(0, 100))"""
+        """() => [...document.querySelectorAll("article *")]
+          .filter((e) => e.scrollWidth > e.clientWidth + 1)
+          .filter((e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowX))
+          .map((e) => e.textContent.trim().slice(0, 100))"""
     )
 
 

@@ -40,16 +40,27 @@ def test_train_ends_with_a_sentence(toy, capsys):
     assert toy_run.state(toy / "runs/toy-mnist")["run"]["data"] == "mnist"
 
 
-def test_train_listens_to_its_options(toy):
-    words = "--data kmnist --out here --steps 7 --seed 5 --every 7 --bf16"
+def test_train_keeps_a_checkpoint_every_twentieth_of_its_steps(toy, monkeypatch):
+    kept, keep = [], runs._Course.keep
+    monkeypatch.setattr(
+        runs._Course, "keep", lambda self: kept.append(self.step) or keep(self)
+    )
+    assert say("train", "toy", "--steps", "45") == 0
+    assert kept == [*range(2, 45, 2), 45]
+
+
+def test_train_listens_to_its_options(toy, monkeypatch):
+    kept, compiled, keep = [], [], runs._Course.keep
+    monkeypatch.setattr(
+        runs._Course, "keep", lambda self: kept.append(self.step) or keep(self)
+    )
+    monkeypatch.setattr(torch, "compile", lambda loss: compiled.append(loss) or loss)
+    words = "--data kmnist --out here --steps 7 --seed 5 --every 3 --bf16 --compile"
     assert say("train", "toy", *words.split()) == 0
     state = toy_run.state(toy / "here")
-    assert state["step"] == 7
-    assert {k: state["run"][k] for k in ("data", "steps", "seed")} == {
-        "data": "kmnist",
-        "steps": 7,
-        "seed": 5,
-    }
+    assert state["step"] == 7 and kept == [3, 6, 7] and len(compiled) == 2
+    asked = {"data": "kmnist", "steps": 7, "seed": 5, "bf16": True, "compile": True}
+    assert {key: state["run"][key] for key in asked} == asked
     with (toy / "here/log.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 7
 
@@ -103,6 +114,8 @@ def test_interrupted_before_it_began_it_leaves_quietly(toy, capsys, monkeypatch)
         ("train vae --steps 0", "expected a whole number ≥ 1, got '0'"),
         ("train vae --every -3", "expected a whole number ≥ 1, got '-3'"),
         ("sample x -n many", "expected a whole number ≥ 1, got 'many'"),
+        ("sample x --seed -1", "expected a whole number 0 … 2⁶³ - 1, got '-1'"),
+        (f"train vae --seed {2**63}", "expected a whole number 0 … 2⁶³ - 1"),
         ("paint", "invalid choice: 'paint'"),
         ("", "the following arguments are required: COMMAND"),
     ],
@@ -115,8 +128,9 @@ def test_words_that_make_no_sense(words, said, capsys):
 
 
 def test_a_device_that_is_not_there(toy, capsys):
-    assert cli.main(["train", "toy", "--device", "abacus"]) == 1
-    assert "device: expected one of cpu" in capsys.readouterr().err
+    for device in ("abacus", "cpu:foo", ""):
+        assert cli.main(["train", "toy", "--device", device]) == 1
+        assert "device: expected one of cpu" in capsys.readouterr().err
 
 
 def test_list_names_every_recipe(capsys):
@@ -142,6 +156,14 @@ def test_sample_draws_from_a_run(toy, capsys):
     assert say("sample", "runs/toy-mnist", *options) == 0
     a, b, c = (Path(f"{name}.png").read_bytes() for name in "abc")
     assert a == b != c and a[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("out", [".", "nowhere/x.png"])
+def test_sample_asks_where_to_before_it_draws(toy, capsys, monkeypatch, out):
+    monkeypatch.setattr(cli, "_find", None)  # so nothing can be drawn
+    assert say("sample", "runs/toy-mnist", "--out", out) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"genbook: --out {out}: expected the name of a picture, in")
 
 
 def test_sample_and_evaluate_know_the_zoo(toy, capsys, monkeypatch):
@@ -173,10 +195,13 @@ def test_evaluate_prints_each_metric_with_its_meaning(toy, capsys, monkeypatch):
     monkeypatch.setattr(data, "mnist", cli.DATA["mnist"])
     say("train", "toy", "--steps", "3")
     capsys.readouterr()
+    measured = "distance 2.50 (2.25…2.75)\n    how far\n"
     assert say("evaluate", "runs/toy-mnist", "-n", "40") == 0
-    assert capsys.readouterr().out == (
-        "Toy on mnist, after 3 steps:\ndistance 2.50 (2.25…2.75)\n    how far\n"
-    )
+    assert capsys.readouterr().out == f"Toy on mnist, after 3 steps:\n{measured}"
+    monkeypatch.setattr(zoo, "names", lambda: ["toy-mnist"])
+    monkeypatch.setattr(zoo, "recipe", lambda name: toy_run.toy())
+    assert say("evaluate", "toy-mnist", "-n", "40") == 0
+    assert capsys.readouterr().out == f"Toy-mnist from the zoo:\n{measured}"
 
 
 def test_evaluate_wants_mnist(toy, capsys):

@@ -77,8 +77,21 @@ def test_new_samples_fall_into_the_interval_and_others_do_not():
 
 @pytest.mark.parametrize("n", [0, 300, 450])
 def test_groups_must_be_whole_and_enough(n):
-    with pytest.raises(ValueError, match=rf"n: expected a multiple of 100.* got {n}"):
+    with pytest.raises(ValueError, match=rf"expected size > 64.* got 100 and {n}"):
         evaluate.frechet(blots, n=n, size=100)
+
+
+@pytest.mark.parametrize("size", [0, 64])
+def test_a_group_must_be_larger_than_its_features(size):
+    with pytest.raises(ValueError, match=rf"expected size > 64.* got {size} and 6400"):
+        evaluate.frechet(blots, n=6400, size=size)
+
+
+@pytest.mark.parametrize("n", [5, 640, 1001])
+def test_a_tenth_of_all_samples_must_be_a_group(n):
+    recipe = small_autoencoder()
+    with pytest.raises(ValueError, match=f"a multiple of 10, 650 or more, got {n}"):
+        evaluate.everything(recipe, pictures(60), n=n)
 
 
 # ------------------------------------------------------------------------------ nats

@@ -297,6 +297,9 @@ def test_labels_that_do_not_match_are_named(folder):
 
 
 def test_a_folder_that_is_not_there_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENBOOK_DATA", "~nobody-of-this-name/data")
+    with pytest.raises(FileNotFoundError, match="~nobody-of-this-name/data"):
+        data.mnist()
     monkeypatch.setenv("GENBOOK_DATA", "no/such/folder")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as error:

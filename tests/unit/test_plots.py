@@ -129,6 +129,19 @@ def test_curves_draw_one_plot_a_term():
     assert "nats" in fig.axes[0].get_ylabel()
 
 
+def test_curves_stand_over_the_steps_of_their_values():
+    at = {"loss": [3 * i for i in range(80)], "kl": [*range(100, 180)]}
+    options = {"alt": "Two terms.", "smooth": 10}
+    fig = plots.curves(HISTORY, at=at, **options)
+    same = plots.curves(HISTORY, **options)
+    for ax, name, plain in zip(fig.axes, at, same.axes, strict=True):
+        raw, mean = ax.lines
+        assert raw.get_xdata().tolist() == at[name]
+        assert mean.get_xdata().tolist() == at[name][5:76]
+        assert raw.get_ydata().tolist() == list(HISTORY[name])
+        assert plain.lines[1].get_xdata().tolist() == list(range(5, 76))
+
+
 def test_grid_is_a_map_seen_from_above():
     points = plots.grid(-1, 1, 3)
     assert points.shape == (9, 2)

@@ -292,7 +292,7 @@ def test_each_gradient_becomes_its_mean_over_the_processes():
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(runs.Refused, match="a batch of 4 cannot be shared by 3 proc"):
-        runs._check(toy_run.toy(), 1, None, toy_run.images(), 3)
+        runs._check(toy_run.toy(), 1, None, toy_run.images(), 3, False)
 
 
 def test_several_processes_need_accelerate(tmp_path, monkeypatch):
@@ -435,13 +435,59 @@ def test_a_run_that_does_not_know_its_precision_goes_on_as_asked(tmp_path, plain
 
 
 def test_a_recipe_that_has_changed_cannot_go_on(tmp_path, plain):
-    toy_run.follow(tmp_path, steps=3)
+    def averaged():
+        return toy_run.drowsy()
 
-    def drowsy():
+    def other():
         return linear({"a": 1.0}, [("a", 1, lambda m: {"loss": m["a"]})])
 
-    with pytest.raises(runs.Refused, match="'drowsy', which has changed since"):
-        toy_run.follow(tmp_path, make=drowsy, resume=True)
+    def plain_one():
+        return toy_run.drowsy()._replace(ema=None)
+
+    for i, (before, after) in enumerate([(averaged, other), (plain_one, averaged)]):
+        before.__name__ = after.__name__ = "drowsy"
+        toy_run.follow(tmp_path / str(i), make=before, steps=3)
+        with pytest.raises(runs.Refused, match="'drowsy', which has changed since"):
+            toy_run.follow(tmp_path / str(i), make=after, resume=True)
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path, plain):
+    """The second to come is sent away, and the lock goes with the run that holds it."""
+    refused = []
+
+    def twice():
+        recipe = toy_run.drowsy()
+
+        def draw(x, generator):
+            if not refused:
+                with pytest.raises(runs.Refused, match=r"another process is.*--out"):
+                    toy_run.follow(tmp_path, steps=3)
+                refused.append(True)
+            return recipe.draw(x, generator)
+
+        return recipe._replace(draw=draw)
+
+    assert toy_run.follow(tmp_path, make=twice, steps=2) and refused
+    with runs._alone(tmp_path, rank=0), runs._alone(tmp_path, rank=1):
+        pass  # free again; and of several processes the first one holds it for all
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file/run"):
+        with pytest.raises(runs.Refused, match=r"a file in the way.*--out"):
+            toy_run.follow(folder)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_losses_that_cannot_be_compiled_are_refused(tmp_path):
+    def steep():
+        return toy_run.drowsy()._replace(compiles=False)
+
+    with pytest.raises(runs.Refused, match=r"the gradient of a gradient.*--compile"):
+        toy_run.follow(tmp_path / "run", make=steep, compiled=True)
+    assert not (tmp_path / "run").exists()
+    assert [n for n, make in runs.RECIPES.items() if not make().compiles] == ["wgan_gp"]
 
 
 @pytest.mark.parametrize(
@@ -466,6 +512,34 @@ class Trap:
 
     def __reduce__(self):
         return (os.mkdir, ("sprung",))
+
+
+@pytest.mark.parametrize("what", ["a weight", "a word"])
+def test_a_checkpoint_with_a_wrong_bit_is_noticed(tmp_path, plain, what):
+    """torch.load itself would go on with another number."""
+    toy_run.follow(tmp_path, steps=3)
+    path = tmp_path / runs.CHECKPOINT
+    content = bytearray(path.read_bytes())
+    weight = toy_run.state(tmp_path)["model"]["generator.0.weight"]
+    held = {"a weight": weight.numpy().tobytes(), "a word": b"drowsy"}[what]
+    content[content.index(held) + 5] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(runs.Refused, match="is damaged or no checkpoint"):
+        toy_run.follow(tmp_path, steps=3, resume=True)
+
+
+def test_a_checkpoint_that_is_cut_short_or_is_none_is_noticed(tmp_path, plain):
+    toy_run.follow(tmp_path, steps=3)
+    path = tmp_path / runs.CHECKPOINT
+    content = path.read_bytes()
+    parts = [content[: len(content) * i // 7] for i in range(7)]
+    for wrong in [*parts, b"hello world", content[: len(content) - 1]]:
+        path.write_bytes(wrong)
+        with pytest.raises(runs.Refused, match="is damaged or no checkpoint"):
+            toy_run.follow(tmp_path, steps=3, resume=True)
+    torch.save({"model": {}}, path)
+    with pytest.raises(runs.Refused, match="is damaged or no checkpoint: 'run'"):
+        toy_run.follow(tmp_path, steps=3, resume=True)
 
 
 def test_a_checkpoint_is_never_trusted(tmp_path, monkeypatch):
@@ -501,12 +575,14 @@ def test_what_is_no_run_cannot_be_loaded(tmp_path, plain, monkeypatch):
     path.write_bytes(b"not weights at all")
     with pytest.raises(runs.Refused, match="is damaged"):
         runs.load(tmp_path)
-    save_file({"a": torch.zeros(2)}, path)
-    with pytest.raises(
-        runs.Refused, match=r"expected weights of one of .* got .* None"
-    ):
-        runs.load(tmp_path)
+    cards = ["{}", "[]", '{"recipe": "vae"}']
+    cards += [f'{{"recipe": {r}, "data": "", "step": 1}}' for r in ('"cat"', '["vae"]')]
+    for card in [None, *cards]:
+        save_file({"a": torch.zeros(2)}, path, card and {"genbook": card})
+        with pytest.raises(runs.Refused, match=r"expected weights of one of .* got "):
+            runs.load(tmp_path)
     monkeypatch.setitem(runs.RECIPES, "drowsy", toy_run.drowsy)
-    save_file({"a": torch.zeros(2)}, path, {"genbook": '{"recipe": "drowsy"}'})
+    known = '{"recipe": "drowsy", "data": "noise", "step": 1}'
+    save_file({"a": torch.zeros(2)}, path, {"genbook": known})
     with pytest.raises(runs.Refused, match="'drowsy', which has changed since"):
         runs.load(tmp_path)

@@ -114,6 +114,11 @@ def test_a_model_that_cannot_be_written_leaves_the_old_one(shelf, monkeypatch):
     assert shelf.read_bytes() == before and zoo.names() == ["vae-test"]
 
 
+def test_no_samples_are_no_question(shelf):
+    with pytest.raises(ValueError, match="n: expected at least 1 sample, got 0"):
+        zoo.sample("vae-test", 0)
+
+
 def test_an_unknown_name_hears_what_there_is(shelf):
     assert zoo.names() == ["vae-test"]
     for ask in (zoo.load, zoo.card):
