@@ -49,7 +49,7 @@ def dcgan() -> Recipe:
         draw,
         sample=ink,
         size=64,
-        steps=12_000,
+        steps=60_000,
         rate=cosine,
         ema=0.998,
     )
@@ -99,7 +99,7 @@ def wgan_gp() -> Recipe:
         draw,
         sample=ink,
         size=64,
-        steps=12_000,
+        steps=60_000,
         rate=cosine,
         ema=0.998,
         compiles=False,

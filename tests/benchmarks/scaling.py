@@ -164,7 +164,7 @@ def report(least: dict[tuple[str, str], float], clock: dict[str, list[float]]) -
     columns = ["", *(c for n in MEASURED for c in (f"`{n}`, ms a step", "ratio"))]
     sizes = ", ".join(f"{RECIPES[n]().size} for `{n}`" for n in MEASURED)
     second = " and ".join(
-        f"{two / one:.2f} times as long with two threads as with one for `{name}`"
+        f"{two / one:.2f} times as long for `{name}`"
         for name, (one, two) in clock.items()
     )
     load = os.getloadavg()[0]
@@ -177,7 +177,7 @@ def report(least: dict[tuple[str, str], float], clock: dict[str, list[float]]) -
         f"At the end its load was {load:.1f}, with this process, so the machine "
         f"{busy if load > 1.5 else idle}.\n\n"
         f"{table(columns, rows)}\n"
-        f"By the clock, a step takes {second}.\n"
+        f"With two threads instead of one a step takes, by the clock, {second}.\n"
     )
 
 
