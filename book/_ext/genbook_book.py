@@ -137,15 +137,18 @@ def _folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-INLINE_MATH = re.compile(r'(<span class="math [^>]*>\\\([^<]*</span>[.,;:!?)\]]+)')
+INLINE_MATH = re.compile(
+    r'(<span class="math [^>]*>\\\([^<]*</span>(?:’s|[.,;:!?)\]])+)'
+)
 
 
 def repair(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
     """Mend what readers would stumble over in the HTML that docutils writes.
 
     A bibliography gets a role that ARIA has deprecated; the empty corner of a table
-    would be announced as a heading without words; and a full stop may be torn from the
-    formula before it, to stand at the start of a line.
+    would be announced as a heading without words; and a full stop, or the s of whose
+    something is, may be torn from the formula before it, to stand at the start of a
+    line.
     """
     body = context.get("body", "")
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')

@@ -122,14 +122,17 @@ def test_plotly_waits_until_it_is_near(browser, address, path):
         assert wrong == []
 
 
-def test_a_full_stop_stays_with_its_formula(browser, address):
-    """Narrow a page step by step: no line ever begins with the stop after a formula."""
-    with visit(browser, address, "book/glossary.html", scroll=False) as (page, _):
+@pytest.mark.parametrize(
+    ("path", "what"), [("book/glossary.html", "."), ("notebooks/06_gan.html", "’s")]
+)
+def test_a_full_stop_stays_with_its_formula(browser, address, path, what):
+    """Narrow a page step by step: no line ever begins with what follows a formula."""
+    with visit(browser, address, path, scroll=False) as (page, _):
         page.wait_for_selector("mjx-container")
         page.evaluate("MathJax.startup.promise")
         tears = """() => [...document.querySelectorAll(".gb-together")]
           .filter((e) => e.getClientRects().length > 1).length"""
-        assert page.locator(".gb-together").count() > 3
+        assert page.locator(".gb-together", has_text=what).count() > 3
         for width in range(900, 380, -20):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate(tears) == 0
