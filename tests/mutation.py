@@ -1744,6 +1744,24 @@ MUTANTS = [
         "optimizer.load_state_dict(state)",
         "pass",
     ),
+    Mutant(
+        "run: a wrong bit goes unnoticed",
+        "runs",
+        "if bad := zipfile.ZipFile(io.BytesIO(content)).testzip():",
+        "if bad := None:",
+    ),
+    Mutant(
+        "run: two share a folder",
+        "runs",
+        "    if rank:\n        yield",
+        "    if 1:\n        yield",
+    ),
+    Mutant(
+        "run: the end is not mended",
+        "runs",
+        'if saved.get("step") == steps and crew.rank == 0:',
+        "if False:",
+    ),
     Mutant("run: a rate one step late", "runs", "rate((step - 1) /", "rate(step /"),
     Mutant("run: all players at once", "runs", "if step % player.every:", "if False:"),
     Mutant(

@@ -76,6 +76,14 @@ def out_of_room(folder: Path) -> None:
         sys.exit(7)
 
 
+def asked_by_the_launcher() -> None:
+    """End with status 0 if a run without bfloat16 has none, whatever is launched."""
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"
+    with runs._Crew("cpu", bf16=False).autocast():
+        kind = (torch.ones(2, 2).float() @ torch.ones(2, 2).float()).dtype
+    sys.exit(kind is not torch.float32)
+
+
 def whole(folder: Path) -> dict:
     """Return the end of a run that nothing disturbed."""
     assert child(killed_in_step, folder, 10**6, False) == 0
@@ -259,6 +267,11 @@ def test_two_processes_end_as_one_does(tmp_path, monkeypatch):
         for name, weight in one[key].items():
             assert torch.allclose(weight, two[key][name], rtol=0, atol=1e-5), name
     assert not toy_run.same(one["model"], two["model"])  # two did work apart
+
+
+def test_a_run_computes_in_the_precision_that_it_writes_down():
+    """Whatever ``accelerate launch --mixed_precision`` says."""
+    assert child(asked_by_the_launcher) == 0
 
 
 @pytest.mark.gpu
