@@ -6,6 +6,7 @@ Where a process must die for it, or several must work together, see
 
 import copy
 import csv
+import errno
 import json
 import math
 import os
@@ -339,6 +340,40 @@ def test_the_weights_say_what_they_are(tmp_path, plain):
         "step": toy_run.STEPS,
     }
     assert digest != runs.digest(toy_run.images().flip(0))
+
+
+@pytest.mark.parametrize("name", [runs.WEIGHTS, runs.LOG])
+def test_what_follows_the_last_checkpoint_is_mended(tmp_path, monkeypatch, name):
+    """The run is at its end then, and no later checkpoint would mend it."""
+    shown = []
+    monkeypatch.setattr(runs._Course, "show", lambda self: shown.append(self.step))
+    toy_run.follow(tmp_path / "whole")
+    real = runs.files.write
+
+    def full(path, content):
+        if path.name == name and toy_run.state(path.parent)["step"] == toy_run.STEPS:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, content)
+
+    monkeypatch.setattr(runs.files, "write", full)
+    with pytest.raises(OSError, match=name):
+        toy_run.follow(tmp_path / "full")
+    monkeypatch.setattr(runs.files, "write", real)
+    shown.clear()
+    assert toy_run.follow(tmp_path / "full", resume=True)
+    assert shown == [toy_run.STEPS]
+    weights = [load_file(tmp_path / f / runs.WEIGHTS) for f in ("whole", "full")]
+    assert toy_run.same(*weights)
+    logs = [(tmp_path / f / runs.LOG).read_text() for f in ("whole", "full")]
+    assert len({len(log.splitlines()) for log in logs}) == 1
+
+
+def test_a_signal_in_the_last_step_costs_no_picture(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(runs._Course, "show", lambda self: shown.append(self.step))
+    last = toy_run.struck(toy_run.drowsy, toy_run.STEPS, signal.SIGINT)
+    assert toy_run.follow(tmp_path, make=last)
+    assert shown == [6, 12, 18, 24]
 
 
 # ---------------------------------------------------------------------- what goes wrong

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import torch
 import toy_run
-from safetensors.torch import load_file
 
 from genbook import plots, runs
 
@@ -164,40 +163,6 @@ def test_a_full_disk_costs_no_checkpoint(tmp_path, monkeypatch, name, call):
     toy_run.follow(tmp_path / "full", resume=True)
     states = [toy_run.state(tmp_path / folder) for folder in ("whole", "full")]
     assert toy_run.same(*states)
-
-
-@pytest.mark.parametrize("name", [runs.WEIGHTS, runs.LOG])
-def test_what_follows_the_last_checkpoint_is_mended(tmp_path, monkeypatch, name):
-    """The run is at its end then, and no later checkpoint would mend it."""
-    shown = []
-    monkeypatch.setattr(runs._Course, "show", lambda self: shown.append(self.step))
-    toy_run.follow(tmp_path / "whole")
-    real = runs.files.write
-
-    def full(path, content):
-        if path.name == name and toy_run.state(path.parent)["step"] == toy_run.STEPS:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, content)
-
-    monkeypatch.setattr(runs.files, "write", full)
-    with pytest.raises(OSError, match=name):
-        toy_run.follow(tmp_path / "full")
-    monkeypatch.setattr(runs.files, "write", real)
-    shown.clear()
-    assert toy_run.follow(tmp_path / "full", resume=True)
-    assert shown == [toy_run.STEPS]
-    weights = [load_file(tmp_path / f / runs.WEIGHTS) for f in ("whole", "full")]
-    assert toy_run.same(*weights)
-    logs = [(tmp_path / f / runs.LOG).read_text() for f in ("whole", "full")]
-    assert len({len(log.splitlines()) for log in logs}) == 1
-
-
-def test_a_signal_in_the_last_step_costs_no_picture(tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setattr(runs._Course, "show", lambda self: shown.append(self.step))
-    last = toy_run.struck(toy_run.drowsy, toy_run.STEPS, signal.SIGINT)
-    assert toy_run.follow(tmp_path, make=last)
-    assert shown == [6, 12, 18, 24]
 
 
 def test_samples_and_curves_are_drawn_as_it_goes(tmp_path, monkeypatch):
