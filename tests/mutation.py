@@ -1657,7 +1657,7 @@ MUTANTS = [
         "x_test, y_test, x_train, y_train = (",
     ),
     Mutant("images: labels as bytes", "mnist", "y_train.long()", "y_train"),
-    Mutant("data: no way home", "mnist", "root.expanduser().", "root."),
+    Mutant("data: no way home", "mnist", "os.path.expanduser(root)", "root"),
     Mutant("data: packed files alone", "mnist", "in (folder / name, ", "in ("),
     Mutant("cache: never kept", "mnist", "        _keep(data, path)\n", ""),
     Mutant(
