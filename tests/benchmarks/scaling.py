@@ -104,6 +104,15 @@ def course(name: str, variant: Variant) -> runs._Course:
     return made
 
 
+def pace(each: runs._Course, x: torch.Tensor, clock: Callable[[], float]) -> float:
+    """Return the time of a step by this clock, in ms."""
+    steps, start = 0, clock()
+    while clock() - start < SECONDS:
+        each.advance(x)
+        steps += 1
+    return 1e3 * (clock() - start) / steps
+
+
 def measure(name: str, variants: list[Variant]) -> dict[str, float]:
     """Return the processor time of a step of each variant, in ms, by its name."""
     torch.set_num_threads(1)
@@ -112,11 +121,7 @@ def measure(name: str, variants: list[Variant]) -> dict[str, float]:
     least = {variant.name: math.inf for variant in variants}
     for i in range(ROUNDS + 1):  # in the first one they warm up, and are compiled
         for variant, each in zip(variants, courses, strict=True):
-            steps, start = 0, time.process_time()
-            while time.process_time() - start < SECONDS:
-                each.advance(x)
-                steps += 1
-            ms = 1e3 * (time.process_time() - start) / steps
+            ms = pace(each, x, time.process_time)
             if i:
                 least[variant.name] = min(ms, least[variant.name])
     return least
@@ -129,22 +134,20 @@ def threads(name: str) -> list[float]:
     for i in range(ROUNDS + 1):
         for n in (1, 2):
             torch.set_num_threads(n)
-            steps, start = 0, time.perf_counter()
-            while time.perf_counter() - start < SECONDS:
-                each.advance(x)
-                steps += 1
+            ms = pace(each, x, time.perf_counter)
             if i:
-                ms = 1e3 * (time.perf_counter() - start) / steps
                 least[n - 1] = min(ms, least[n - 1])
     return least
 
 
-def child(name: str, what: str, kept: bool = True) -> Any:
+def child(name: str, what: str) -> Any:
     """Measure in a process of its own: the allocator listens only at its start."""
     environment = {k: v for k, v in os.environ.items() if k not in KEPT}
     done = subprocess.run(
         [sys.executable, "-m", __spec__.name, name, what],
-        env=environment | (KEPT if kept else {}) | {"OMP_NUM_THREADS": "1"},
+        env=environment
+        | ({} if what == "given back" else KEPT)
+        | {"OMP_NUM_THREADS": "1"},
         check=True,
         capture_output=True,
         text=True,
@@ -187,7 +190,7 @@ def main() -> None:
     clock: dict[str, list[float]] = {}
     for name in MEASURED:
         for what in ("kept", "given back"):
-            for variant, ms in child(name, what, what == "kept").items():
+            for variant, ms in child(name, what).items():
                 least[name, variant] = ms
                 print(f"{name:8} {variant:40} {ms:8.2f} ms a step", flush=True)
         clock[name] = child(name, "threads")

@@ -296,6 +296,9 @@ def test_the_map_of_large_images_is_whole(show):  # noqa: F811
     """It comes in some frames, and then stays: every cell has its digit."""
     page = show(plane28())
     at_rest(page)
+    seen = picture(page, ".gb-plane")
+    page.wait_for_timeout(100)
+    assert picture(page, ".gb-plane") == seen
     image = shown(page, ".gb-plane")[..., :3].astype(int)
     side = image.shape[1] - 22
     cells = [

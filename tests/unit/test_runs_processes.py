@@ -92,12 +92,13 @@ def whole(folder: Path) -> dict:
 def test_killed_at_random_steps_it_ends_as_if_it_had_not_been(tmp_path):
     expected, folder = whole(tmp_path / "whole"), tmp_path / "killed"
     chance, kills, reached = random.Random(time.time_ns()), 0, []
-    while child(killed_in_step, folder, chance.randint(1, 15), reached != []):
+    while child(killed_in_step, folder, chance.randint(1, 11), reached != []):
         kills += 1
         assert kills < 40
         if (folder / runs.CHECKPOINT).exists():
             reached.append(toy_run.state(folder)["step"])
-    assert kills >= 1  # 24 steps, and killed in one of the next fifteen each time
+    # The first eleven steps leave a checkpoint at 6 at most, the next end before 24.
+    assert kills >= 2
     assert reached == sorted(reached)
     assert toy_run.same(expected, toy_run.state(folder))
 
